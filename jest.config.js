@@ -1,0 +1,16 @@
+/** One jest project for all workspaces: `npm test`, or `npm test -- <path>` for a part of it. */
+export default {
+  testEnvironment: 'node',
+  extensionsToTreatAsEsm: ['.ts', '.tsx'],
+  transform: {
+    '^.+\\.tsx?$': [
+      '@swc/jest',
+      { jsc: { parser: { syntax: 'typescript', tsx: true }, target: 'es2024' }, module: { type: 'es6' } },
+    ],
+  },
+  testMatch: ['<rootDir>/**/*.test.ts', '<rootDir>/**/*.test.tsx'],
+  testPathIgnorePatterns: ['/node_modules/', '/\\.data/', '/web/out/', '/web/\\.next/'],
+  modulePathIgnorePatterns: ['<rootDir>/web/\\.next', '<rootDir>/web/out', '<rootDir>/\\.data'],
+  testTimeout: 30_000,
+  maxWorkers: 2,
+};
