@@ -105,6 +105,8 @@ module.exports = {
     doNotFollow: { path: 'node_modules' },
     exclude: { path: '(^|/)(node_modules|\\.next|out|generated|\\.data)(/|$)' },
     tsConfig: { fileName: 'tsconfig.json' },
+    // TypeScript 7 has no compiler API yet that dependency-cruiser could use; swc parses types too.
+    parser: 'swc',
     tsPreCompilationDeps: true,
     enhancedResolveOptions: {
       exportsFields: ['exports'],

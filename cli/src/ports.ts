@@ -1,0 +1,96 @@
+import type { Cache } from '@tributary/platform/cache';
+import { type Clock, systemClock } from '@tributary/platform/clock';
+import type { Directory } from '@tributary/platform/directory';
+import type { EventLog } from '@tributary/platform/event-log';
+import type { LiveBus } from '@tributary/platform/live-bus';
+import { createLogger, type Logger } from '@tributary/platform/logger';
+import { createMetrics, type Metrics } from '@tributary/platform/metrics';
+import { openCache, openDirectory, openEventLog, openLiveBus, openWarehouse } from '@tributary/platform/open';
+import { readOrCreateSigningSecret } from '@tributary/platform/signing-secret';
+import type { Warehouse } from '@tributary/platform/warehouse';
+import { migrateWarehouse } from '@tributary/platform/warehouse/migrate';
+import { openRelational, type Relational } from '@tributary/prisma/client';
+import { createRelationalDirectory } from '@tributary/prisma/directory';
+import { migrateRelational } from '@tributary/prisma/migrate';
+import type { Config } from '@tributary/schema';
+import { createDisposalStack, type DisposalStack } from './role.ts';
+
+/**
+ * The ports of one process, each opened when a role first asks for it and shared by the roles of that process. All are
+ * released in reverse order by `disposal`.
+ */
+export interface Ports {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly disposal: DisposalStack;
+  signingSecret(): Promise<string>;
+  liveBus(): Promise<LiveBus>;
+  cache(): Promise<Cache>;
+  eventLog(): Promise<EventLog>;
+  /** Reachable and migrated when resolved: waits for the warehouse, since roles may start in any order. */
+  warehouse(): Promise<Warehouse>;
+  /** Reachable and migrated when resolved. Embedded, only one process may ask for it. */
+  relational(): Promise<Relational>;
+  directory(): Promise<Directory>;
+}
+
+export function createPorts(config: Config, role: string): Ports {
+  const logger = createLogger(role, config.logLevel);
+  const disposal = createDisposalStack(logger);
+  const once = <T extends { dispose(): unknown }>(name: string, open: () => Promise<T>) => {
+    let opened: Promise<T> | null = null;
+    return () => {
+      opened ??= open().then((port) => {
+        disposal.add(name, () => port.dispose());
+        return port;
+      });
+      return opened;
+    };
+  };
+  const relational = once('relational store', async () => {
+    const store = await openRelational(config);
+    await untilReachable('relational store', logger, () => migrateRelational(store));
+    return store;
+  });
+  const ports: Ports = {
+    config,
+    logger,
+    clock: systemClock,
+    metrics: createMetrics(role),
+    disposal,
+    signingSecret: () => readOrCreateSigningSecret(config),
+    liveBus: once('live bus', () => openLiveBus(config, { ipc: process.send !== undefined })),
+    cache: once('cache', () => openCache(config)),
+    eventLog: once('event log', () => openEventLog(config)),
+    warehouse: once('warehouse', async () => {
+      const warehouse = await openWarehouse(config);
+      await untilReachable('warehouse', logger, () => migrateWarehouse(config));
+      return warehouse;
+    }),
+    relational,
+    directory: once('directory', () =>
+      openDirectory(config, { fromRelational: async () => createRelationalDirectory(await relational(), { pollMs: 1_000 }) }),
+    ),
+  };
+  return ports;
+}
+
+const reachableWithinMs = 120_000;
+
+/** Tries until it works: roles start in any order, so a store that isn't there yet is waited for, and it is said. */
+async function untilReachable<T>(name: string, logger: Logger, work: () => Promise<T>): Promise<T> {
+  const giveUpAt = Date.now() + reachableWithinMs;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      const code = (error as { code?: unknown }).code;
+      const waiting = code === 'WAREHOUSE_UNAVAILABLE' || code === 'RELATIONAL_UNAVAILABLE';
+      if (!waiting || Date.now() > giveUpAt) throw error;
+      if (attempt % 20 === 1) logger.info({ store: name }, 'waiting for the store');
+      await new Promise((resolve) => setTimeout(resolve, 250));
+    }
+  }
+}
