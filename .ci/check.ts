@@ -5,14 +5,36 @@ const steps = [
   ['format and lint', 'biome', ['ci', '--error-on-warnings', '.']],
   ['types', 'tsc', ['--noEmit', '-p', '.']],
   ['types of the console', 'tsc', ['--noEmit', '-p', 'web']],
-  ['import directions', 'depcruise', ['--config', '.dependency-cruiser.cjs', 'schema', 'platform', 'prisma', 'models', 'subgraphs', 'ingest', 'workers', 'gateway', 'cli', 'web/src', 'bench', 'tests']],
+  [
+    'import directions',
+    'depcruise',
+    [
+      '--config',
+      '.dependency-cruiser.cjs',
+      'schema',
+      'platform',
+      'prisma',
+      'models',
+      'subgraphs',
+      'ingest',
+      'workers',
+      'gateway',
+      'cli',
+      'web/src',
+      'bench',
+      'tests',
+    ],
+  ],
   ['dead code', 'knip', ['--no-progress']],
   ['SDL', 'node', ['.ci/sdl.ts']],
 ] as const;
 
 function run(command: string, args: readonly string[]): Promise<{ ok: boolean; output: string }> {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, FORCE_COLOR: '0' } });
+    const child = spawn(command, args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, FORCE_COLOR: '0' },
+    });
     const chunks: Buffer[] = [];
     child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
     child.stderr.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -32,6 +54,8 @@ for (const [name, command, args] of steps) {
   }
 }
 if (failed > 0) {
-  console.log(`\n${failed} of ${steps.length} checks failed. \`npm run format\` mends format and some lint; \`npm run schema:update\` the SDL.`);
+  console.log(
+    `\n${failed} of ${steps.length} checks failed. \`npm run format\` mends format and some lint; \`npm run schema:update\` the SDL.`,
+  );
   process.exitCode = 1;
 }

@@ -71,7 +71,9 @@ export function createPorts(config: Config, role: string): Ports {
     }),
     relational,
     directory: once('directory', () =>
-      openDirectory(config, { fromRelational: async () => createRelationalDirectory(await relational(), { pollMs: 1_000 }) }),
+      openDirectory(config, {
+        fromRelational: async () => createRelationalDirectory(await relational(), { pollMs: 1_000 }),
+      }),
     ),
   };
   return ports;

@@ -15,7 +15,10 @@ export interface RunningRole {
 }
 
 /** Runs named checks side by side; each that throws is reported with its message. */
-export async function runChecks(checks: Readonly<Record<string, () => Promise<unknown>>>, timeoutMs = 5_000): Promise<ReadyReport> {
+export async function runChecks(
+  checks: Readonly<Record<string, () => Promise<unknown>>>,
+  timeoutMs = 5_000,
+): Promise<ReadyReport> {
   const entries = await Promise.all(
     Object.entries(checks).map(async ([name, check]) => {
       try {

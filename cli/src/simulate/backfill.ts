@@ -66,16 +66,35 @@ function life(random: Random, app: SimulatedApp, clickAtMs: number, untilMs: num
     // Some click twice, on two networks: the later one wins, and the table says why the other lost.
     if (random.chance(0.12)) {
       const other = random.pickWeighted(app.campaigns, (item) => item.weight);
-      events.push(clickEvent(random, app, device, other, `clk_${random.hex(16)}`, clickAtMs - Math.round(random.exponential(6 * 3_600_000))));
+      events.push(
+        clickEvent(
+          random,
+          app,
+          device,
+          other,
+          `clk_${random.hex(16)}`,
+          clickAtMs - Math.round(random.exponential(6 * 3_600_000)),
+        ),
+      );
     }
     installAtMs = clickAtMs + ctitMs(random, device.fraudulent);
   }
   if (installAtMs >= untilMs) return events.filter((event) => event.occurred_at < untilMs);
-  events.push(installEvent(random, app, device, installAtMs, clickId), ...activity(random, app, device, installAtMs, untilMs));
+  events.push(
+    installEvent(random, app, device, installAtMs, clickId),
+    ...activity(random, app, device, installAtMs, untilMs),
+  );
   return events.filter((event) => event.occurred_at < untilMs);
 }
 
-function clickEvent(random: Random, app: SimulatedApp, device: SimulatedDevice, campaign: SimulatedApp['campaigns'][number], clickId: string, atMs: number): NativeEvent {
+function clickEvent(
+  random: Random,
+  app: SimulatedApp,
+  device: SimulatedDevice,
+  campaign: SimulatedApp['campaigns'][number],
+  clickId: string,
+  atMs: number,
+): NativeEvent {
   return {
     event_name: 'click',
     event_kind: 'click',
@@ -92,17 +111,27 @@ function clickEvent(random: Random, app: SimulatedApp, device: SimulatedDevice, 
   };
 }
 
-function activity(random: Random, app: SimulatedApp, device: SimulatedDevice, installAtMs: number, untilMs: number): NativeEvent[] {
+function activity(
+  random: Random,
+  app: SimulatedApp,
+  device: SimulatedDevice,
+  installAtMs: number,
+  untilMs: number,
+): NativeEvent[] {
   const events: NativeEvent[] = [];
   if (device.fraudulent) return [sessionEvent(random, app, device, installAtMs + 1_000)];
   for (let day = 0; installAtMs + day * dayMs < untilMs; day += 1) {
     if (!random.chance(Math.min(1, retention(day) * device.quality))) continue;
     const sessions = 1 + random.poisson(0.8);
     for (let s = 0; s < sessions; s += 1) {
-      const atMs = day === 0 && s === 0 ? installAtMs + 2_000 : installAtMs + day * dayMs + Math.floor(random.next() * dayMs * 0.6);
+      const atMs =
+        day === 0 && s === 0
+          ? installAtMs + 2_000
+          : installAtMs + day * dayMs + Math.floor(random.next() * dayMs * 0.6);
       events.push(sessionEvent(random, app, device, atMs));
       if (random.chance(0.5)) events.push(adRevenueEvent(random, app, device, atMs + 60_000));
-      if (device.payer && random.chance(0.22 * device.quality)) events.push(purchaseEvent(random, app, device, atMs + 90_000));
+      if (device.payer && random.chance(0.22 * device.quality))
+        events.push(purchaseEvent(random, app, device, atMs + 90_000));
     }
   }
   return events;

@@ -44,13 +44,26 @@ export async function simulateLive(options: LiveOptions): Promise<void> {
   }
 }
 
-function planSecond(random: Random, app: SimulatedApp, known: SimulatedDevice[], options: LiveOptions, nowMs: number, queue: Planned[]): void {
+function planSecond(
+  random: Random,
+  app: SimulatedApp,
+  known: SimulatedDevice[],
+  options: LiveOptions,
+  nowMs: number,
+  queue: Planned[],
+): void {
   const share = options.rate / options.apps.length;
-  const post = (events: readonly NativeEvent[]) => options.poster.postEvents(app.writeKey, events).then(() => undefined);
-  for (let i = random.poisson(share * 0.12); i > 0; i -= 1) queue.push(planClick(random, app, known, options, nowMs, queue));
+  const post = (events: readonly NativeEvent[]) =>
+    options.poster.postEvents(app.writeKey, events).then(() => undefined);
+  for (let i = random.poisson(share * 0.12); i > 0; i -= 1)
+    queue.push(planClick(random, app, known, options, nowMs, queue));
   for (let i = random.poisson(share * 0.03); i > 0; i -= 1) {
     const device = createDevice(random, app, null);
-    queue.push({ atMs: nowMs, send: () => post([installEvent(random, app, device, Date.now(), null), sessionEvent(random, app, device, Date.now())]) });
+    queue.push({
+      atMs: nowMs,
+      send: () =>
+        post([installEvent(random, app, device, Date.now(), null), sessionEvent(random, app, device, Date.now())]),
+    });
     known.push(device);
   }
   const active: NativeEvent[] = [];
@@ -65,7 +78,14 @@ function planSecond(random: Random, app: SimulatedApp, known: SimulatedDevice[],
 }
 
 /** A click on a tracking link; one in four leads to an install some seconds later (time is shortened, for the eye). */
-function planClick(random: Random, app: SimulatedApp, known: SimulatedDevice[], options: LiveOptions, nowMs: number, queue: Planned[]): Planned {
+function planClick(
+  random: Random,
+  app: SimulatedApp,
+  known: SimulatedDevice[],
+  options: LiveOptions,
+  nowMs: number,
+  queue: Planned[],
+): Planned {
   const campaign: SimulatedCampaign = random.pickWeighted(app.campaigns, (item) => item.weight);
   const device = createDevice(random, app, campaign);
   const installs = random.chance(0.25);
@@ -73,13 +93,19 @@ function planClick(random: Random, app: SimulatedApp, known: SimulatedDevice[], 
   return {
     atMs: nowMs,
     send: async () => {
-      const clickId = await options.poster.click(campaign.slug, { ...device.deviceIds, site_id: `site-${random.int(1, 40)}` });
+      const clickId = await options.poster.click(campaign.slug, {
+        ...device.deviceIds,
+        site_id: `site-${random.int(1, 40)}`,
+      });
       if (!installs) return;
       queue.push({
         atMs: nowMs + delayMs,
         send: async () => {
           const atMs = Date.now();
-          await options.poster.postEvents(app.writeKey, [installEvent(random, app, device, atMs, clickId), sessionEvent(random, app, device, atMs)]);
+          await options.poster.postEvents(app.writeKey, [
+            installEvent(random, app, device, atMs, clickId),
+            sessionEvent(random, app, device, atMs),
+          ]);
           known.push(device);
         },
       });

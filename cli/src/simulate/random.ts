@@ -28,7 +28,10 @@ export function createRandom(seed: string): Random {
   const normal = () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
   const hex = (length: number) => {
     let text = '';
-    while (text.length < length) text += Math.floor(next() * 0x1_0000_0000).toString(16).padStart(8, '0');
+    while (text.length < length)
+      text += Math.floor(next() * 0x1_0000_0000)
+        .toString(16)
+        .padStart(8, '0');
     return text.slice(0, length);
   };
   return {
@@ -51,7 +54,9 @@ function seedWords(seed: string): [number, number, number, number] {
   const words: [number, number, number, number] = [0x9e3779b9, 0x243f6a88, 0xb7e15162, 0xdeadbeef];
   for (let i = 0; i < seed.length; i += 1) {
     const at = i & 3;
-    words[at as 0 | 1 | 2 | 3] = Math.imul(words[at as 0 | 1 | 2 | 3] ^ seed.charCodeAt(i), 0x85ebca6b) ^ (words[((at + 1) & 3) as 0 | 1 | 2 | 3] >>> 13);
+    words[at as 0 | 1 | 2 | 3] =
+      Math.imul(words[at as 0 | 1 | 2 | 3] ^ seed.charCodeAt(i), 0x85ebca6b) ^
+      (words[((at + 1) & 3) as 0 | 1 | 2 | 3] >>> 13);
   }
   return words;
 }

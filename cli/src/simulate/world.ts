@@ -23,7 +23,10 @@ export interface SimulatedCampaign {
 }
 
 /** One native event as the public API takes it. */
-export type NativeEvent = Readonly<Record<string, unknown>> & { readonly event_name: string; readonly occurred_at: number };
+export type NativeEvent = Readonly<Record<string, unknown>> & {
+  readonly event_name: string;
+  readonly occurred_at: number;
+};
 
 export interface SimulatedDevice {
   readonly anonymousId: string;
@@ -82,7 +85,13 @@ function deviceFields(app: SimulatedApp, device: SimulatedDevice) {
 }
 
 /** An install; where a click led to it, its id rides in the install referrer (Android) or as click_id (iOS). */
-export function installEvent(random: Random, app: SimulatedApp, device: SimulatedDevice, atMs: number, clickId: string | null): NativeEvent {
+export function installEvent(
+  random: Random,
+  app: SimulatedApp,
+  device: SimulatedDevice,
+  atMs: number,
+  clickId: string | null,
+): NativeEvent {
   const injected = device.fraudulent && clickId !== null;
   return {
     event_name: 'install',

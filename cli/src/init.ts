@@ -1,0 +1,26 @@
+import { lockDataDir } from '@tributary/platform/data-dir-lock';
+import { initTenant } from '@tributary/prisma/accounts';
+import type { Config } from '@tributary/schema';
+import { createPorts } from './ports.ts';
+import type { InitGiven } from './program.ts';
+
+/** `cli init`: the first tenant, its owner, an app and keys. The keys are printed once and stored as hashes only. */
+export async function runInit(config: Config, given: InitGiven, print: (line: string) => void): Promise<void> {
+  const ports = createPorts(config, 'init');
+  try {
+    if (!config.postgresUrl) {
+      // PGlite belongs to one process: with the family running, this would be a second.
+      const lock = await lockDataDir(config.dataDir);
+      ports.disposal.add('lock of the data directory', () => lock.release());
+    }
+    const made = await initTenant(await ports.relational(), {
+      tenantName: given.tenant,
+      ownerEmail: given.email,
+      app: { name: given.app, platform: given.platform, currency: given.currency, timezone: given.timezone },
+    });
+    print(JSON.stringify(made, null, 2));
+    print('The keys are shown this once. Keep them; only their hashes are stored.');
+  } finally {
+    await ports.disposal.dispose();
+  }
+}

@@ -1,0 +1,84 @@
+import { join } from 'node:path';
+import { openDirectoryPublisher } from '@tributary/platform/open';
+import { createOpsHandler } from '@tributary/platform/ops-server';
+import { startDirectoryPublisher } from '@tributary/prisma/directory';
+import { startMirrors } from '@tributary/prisma/mirrors';
+import type { SubgraphName } from '@tributary/schema';
+import { createAttributionSubgraph } from '@tributary/subgraphs/attribution';
+import { createCampaignsSubgraph } from '@tributary/subgraphs/campaigns';
+import { createEventsSubgraph } from '@tributary/subgraphs/events';
+import { serveSubgraph } from '@tributary/subgraphs/kit';
+import { createPredictionsSubgraph } from '@tributary/subgraphs/predictions';
+import type { Subgraph, SubgraphDeps } from '@tributary/subgraphs/types';
+import type { Ports } from '../ports.ts';
+import { type RunningRole, runChecks } from '../role.ts';
+
+/** Builds one subgraph on this process's ports; where it is served is the caller's matter. */
+export async function buildSubgraph(ports: Ports, name: SubgraphName): Promise<Subgraph> {
+  const { config, clock, logger } = ports;
+  const [warehouse, directory, liveBus, cache, signingSecret] = await Promise.all([
+    ports.warehouse(),
+    ports.directory(),
+    ports.liveBus(),
+    ports.cache(),
+    ports.signingSecret(),
+  ]);
+  const deps: SubgraphDeps = {
+    warehouse,
+    directory,
+    liveBus,
+    cache,
+    clock,
+    logger: logger.child({ subgraph: name }),
+    config,
+    signingSecret,
+  };
+  switch (name) {
+    case 'events':
+      return createEventsSubgraph(deps);
+    case 'attribution':
+      return createAttributionSubgraph(deps);
+    case 'predictions':
+      return createPredictionsSubgraph(deps);
+    case 'campaigns':
+      return createCampaignsSubgraph({ ...deps, relational: await ports.relational() });
+  }
+}
+
+/**
+ * What the owner of the relational store does for the others: publishes the directory and keeps the warehouse's mirrors of
+ * campaigns and costs.
+ */
+export async function startRelationalDuties(ports: Ports): Promise<void> {
+  const { clock, logger, config } = ports;
+  const [relational, liveBus, publisher] = await Promise.all([
+    ports.relational(),
+    ports.liveBus(),
+    openDirectoryPublisher(config),
+  ]);
+  const publishing = await startDirectoryPublisher({ relational, publisher, liveBus, clock, logger });
+  ports.disposal.add('directory publisher', () => publishing.dispose());
+  const mirrors = await startMirrors({ relational, warehouse: await ports.warehouse(), liveBus, clock, logger });
+  ports.disposal.add('mirrors', () => mirrors.dispose());
+}
+
+/** One subgraph alone, over HTTP and WebSocket. */
+export async function startSubgraphRole(ports: Ports, name: SubgraphName): Promise<RunningRole> {
+  const { config, metrics } = ports;
+  if (name === 'campaigns') await startRelationalDuties(ports);
+  const subgraph = await buildSubgraph(ports, name);
+  ports.disposal.add(`subgraph ${name}`, () => subgraph.dispose());
+  const warehouse = await ports.warehouse();
+  const checks = {
+    warehouse: () => warehouse.ping(),
+    ...(name === 'campaigns' ? { relational: async () => (await ports.relational()).ping() } : {}),
+  };
+  const ready = () => runChecks(checks);
+  const server = await serveSubgraph(subgraph, {
+    host: config.host,
+    port: config.ports.subgraphs[name],
+    opsHandler: createOpsHandler({ role: join('subgraph', name), ready, metrics }),
+  });
+  ports.disposal.add(`server of ${name}`, () => server.dispose());
+  return { name: `subgraph:${name}`, urls: { [name]: server.url }, ready, dispose: () => server.dispose() };
+}

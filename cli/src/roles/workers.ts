@@ -1,0 +1,30 @@
+import { createAttributionWorker } from '@tributary/workers/attribution';
+import { createPredictionsWorker } from '@tributary/workers/predictions';
+import type { Ports } from '../ports.ts';
+import { type RunningRole, runChecks } from '../role.ts';
+
+const workers = { attribution: createAttributionWorker, predictions: createPredictionsWorker } as const;
+
+export type WorkerName = keyof typeof workers;
+
+/** A loop over the warehouse: reads what is new, calls the domain, writes. */
+export async function startWorkerRole(ports: Ports, name: WorkerName): Promise<RunningRole> {
+  const { config, clock, logger } = ports;
+  const [warehouse, directory, liveBus] = await Promise.all([ports.warehouse(), ports.directory(), ports.liveBus()]);
+  const worker = workers[name]({
+    warehouse,
+    directory,
+    liveBus,
+    clock,
+    logger: logger.child({ worker: name }),
+    config,
+  });
+  ports.disposal.add(name, () => worker.dispose());
+  await worker.start();
+  return {
+    name,
+    urls: {},
+    ready: () => runChecks({ [name]: () => worker.ready(), warehouse: () => warehouse.ping() }),
+    dispose: () => worker.dispose(),
+  };
+}
