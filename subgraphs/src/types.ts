@@ -3,8 +3,8 @@ import type { Clock } from '@tributary/platform/clock';
 import type { Directory } from '@tributary/platform/directory';
 import type { LiveBus } from '@tributary/platform/live-bus';
 import type { Warehouse } from '@tributary/platform/warehouse';
-import type { Caller, Config, SubgraphName } from '@tributary/schema';
-import type { GraphQLSchema } from 'graphql';
+import type { Caller, Config, ErrorCode, SubgraphName } from '@tributary/schema';
+import type { GraphQLError, GraphQLSchema } from 'graphql';
 import type { Logger } from 'pino';
 
 /** What every subgraph is wired with. `campaigns` takes the relational client beside it. */
@@ -31,6 +31,11 @@ export interface Subgraph {
    * In-process callers (the embedded gateway) and Yoga use the same function.
    */
   createContext(input: { readonly callerToken: unknown; readonly signal?: AbortSignal }): SubgraphContext;
+  /**
+   * An error of an operation as its caller may see it: `extensions.code` of the catalogue, no stack; what isn't coded is
+   * logged and shown as INTERNAL. `refusal` codes what the executor itself refused (default BAD_USER_INPUT).
+   */
+  formatError(error: unknown, refusal?: ErrorCode): GraphQLError;
   /** Yoga's fetch-like request handler, for HTTP. `_service { sdl }` is answered without a caller. */
   readonly fetch: (request: Request) => Promise<Response> | Response;
   dispose(): Promise<void>;

@@ -1,0 +1,67 @@
+import { CodedError } from '@tributary/schema';
+import type { Draft } from '../draft.ts';
+
+/** What a decoder makes of a body: drafts under canonical names, and the sending time of the whole. */
+export interface Decoded {
+  /** Elements that are no objects stay what they were; they are refused one by one. */
+  readonly events: readonly unknown[];
+  readonly sentAt: unknown;
+  /** One event, not a batch: the answer says `success` too. */
+  readonly single: boolean;
+  /** A key that travels in the body. */
+  readonly key: string | null;
+  /** One element → a draft; null when it is none. */
+  readonly toDraft: (element: unknown) => Draft | null;
+}
+
+export function asObject(value: unknown): Readonly<Record<string, unknown>> | null {
+  return value !== null && typeof value === 'object' && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : null;
+}
+
+/**
+ * The native API: one event, `{"batch":[…],"sent_at":…}`, a JSON array, or NDJSON (a line each). Names are the canonical
+ * ones already. Throws BODY_UNPARSABLE or BODY_EMPTY.
+ */
+export function decodeNative(text: string): Decoded {
+  const whole = parseJson(text);
+  if (whole === undefined)
+    return { events: parseLines(text), sentAt: undefined, single: false, key: null, toDraft: asObject };
+  if (Array.isArray(whole)) return batchOf(whole, undefined);
+  const object = asObject(whole);
+  if (object === null)
+    throw new CodedError('BODY_UNPARSABLE', { message: 'The body is neither an event, a batch nor NDJSON.' });
+  if (Array.isArray(object['batch']) && object['event_name'] === undefined)
+    return batchOf(object['batch'], object['sent_at']);
+  return { events: [object], sentAt: undefined, single: true, key: null, toDraft: asObject };
+}
+
+function batchOf(events: readonly unknown[], sentAt: unknown): Decoded {
+  if (events.length === 0) throw new CodedError('BODY_EMPTY');
+  return { events, sentAt, single: false, key: null, toDraft: asObject };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Not one JSON value: lines, each a value of its own. A single line that isn't JSON is an unparsable body. */
+function parseLines(text: string): unknown[] {
+  const lines = text.split('\n').filter((line) => line.trim() !== '');
+  if (lines.length === 0) throw new CodedError('BODY_EMPTY');
+  if (lines.length === 1) throw new CodedError('BODY_UNPARSABLE', { message: 'The body is not valid JSON.' });
+  return lines.map((line, index) => {
+    const value = parseJson(line);
+    if (value === undefined)
+      throw new CodedError('BODY_UNPARSABLE', {
+        message: `Line ${index + 1} is not valid JSON.`,
+        details: { line: index + 1 },
+      });
+    return value;
+  });
+}

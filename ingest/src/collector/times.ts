@@ -1,0 +1,66 @@
+import { limits } from '@tributary/schema';
+import { FieldFault } from './client-fields.ts';
+
+const iso = /^\d{4}-\d{2}-\d{2}(?:[Tt ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:[Zz]|[+-]\d{2}:?\d{2})?)?$/;
+/** Epoch values below this are taken as seconds (it is March 1973 in milliseconds). */
+const secondsBelow = 100_000_000_000;
+const latestMs = 4_102_444_800_000;
+
+/** ISO 8601 text, or epoch milliseconds (or seconds) as number or text → epoch ms; undefined when absent. A text without zone is UTC. */
+export function parseTime(value: unknown, field: string): number | FieldFault | undefined {
+  if (value === undefined || value === null || value === '') return undefined;
+  let ms = Number.NaN;
+  if (typeof value === 'number') ms = epochMs(value);
+  else if (typeof value === 'string') {
+    if (iso.test(value))
+      ms = Date.parse(
+        value.length > 10 && !/(?:[Zz]|[+-]\d{2}:?\d{2})$/.test(value) ? `${value.replace(' ', 'T')}Z` : value,
+      );
+    else if (/^\d{9,16}(\.\d+)?$/.test(value)) ms = epochMs(Number(value));
+  }
+  return ms >= 0 && ms <= latestMs
+    ? ms
+    : new FieldFault(field, `${field} must be an ISO 8601 time or epoch milliseconds`);
+}
+
+function epochMs(value: number): number {
+  return Math.floor(value < secondsBelow ? value * 1_000 : value);
+}
+
+export interface EventTime {
+  readonly occurredAt: number;
+  readonly skewMs: number;
+  readonly flags: readonly string[];
+}
+
+/**
+ * The true time of an event. Where the client told when it sent, its clock's skew (received − sent) is taken out. Refused:
+ * over an hour ahead; older than the key may write.
+ */
+export function correctTime(
+  clientTime: number | undefined,
+  sentAt: number | undefined,
+  receivedAt: number,
+  mayBackfill: boolean,
+): EventTime | FieldFault {
+  if (clientTime === undefined) return { occurredAt: receivedAt, skewMs: 0, flags: ['no_client_time'] };
+  const skewMs = sentAt === undefined ? 0 : receivedAt - sentAt;
+  const occurredAt = clientTime + skewMs;
+  if (occurredAt > receivedAt + limits.futureMs)
+    return new FieldFault('occurred_at', 'occurred_at is over one hour ahead of the server');
+  const age = receivedAt - occurredAt;
+  if (age > (mayBackfill ? limits.secretKeyMaxAgeMs : limits.writeKeyMaxAgeMs)) {
+    return new FieldFault(
+      'occurred_at',
+      mayBackfill
+        ? 'occurred_at is over five years old'
+        : 'occurred_at is over 30 days old; a secret key may write older events',
+    );
+  }
+  if (occurredAt < 0) return new FieldFault('occurred_at', 'occurred_at is before 1970');
+  const flags: string[] = [];
+  if (skewMs !== 0) flags.push('skew_corrected');
+  if (age > limits.lateMs) flags.push('late');
+  if (age > limits.writeKeyMaxAgeMs) flags.push('backfill');
+  return { occurredAt, skewMs, flags };
+}

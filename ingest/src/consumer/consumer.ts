@@ -1,0 +1,85 @@
+import type { Clock } from '@tributary/platform/clock';
+import type { EventLog, LogReader } from '@tributary/platform/event-log';
+import type { LiveBus } from '@tributary/platform/live-bus';
+import type { Logger } from '@tributary/platform/logger';
+import type { Metrics } from '@tributary/platform/metrics';
+import type { Warehouse } from '@tributary/platform/warehouse';
+import { CodedError, type Config } from '@tributary/schema';
+import { createConsumerLoop } from './consumer-loop.ts';
+import { createLiveTouches } from './live-touches.ts';
+import { createConsumerMetrics } from './metrics.ts';
+import { type ConsumerSettings, defaultConsumerSettings } from './settings.ts';
+import { type PartitionLag, readLag, startUpkeep } from './upkeep.ts';
+
+export interface ConsumerDeps {
+  readonly eventLog: EventLog;
+  readonly warehouse: Warehouse;
+  readonly liveBus: LiveBus;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly config: Pick<Config, 'eventLog' | 'liveIntervalMs'>;
+  readonly metrics?: Metrics;
+  /** Over the defaults of settings.ts. */
+  readonly settings?: Partial<ConsumerSettings>;
+}
+
+export interface Consumer {
+  /** Opens the reader and begins to work. Stores that are away are waited for, not failed on. */
+  start(): Promise<void>;
+  /**
+   * Resolves when the consumer has its partitions and their seen ids, and nothing keeps it from its work. Rejects with
+   * NOT_READY that says what it waits for.
+   */
+  ready(): Promise<void>;
+  /** How far behind the log it is, per partition. */
+  lag(): Promise<readonly PartitionLag[]>;
+  /**
+   * Stops reading, finishes and commits the batch in flight (within `settings.drainMs`, else it is left for the next
+   * start), and lets go of the partitions. Idempotent.
+   */
+  dispose(): Promise<void>;
+}
+
+/**
+ * Moves events from the log into the warehouse, each exactly once, and says on the live bus what changed.
+ *
+ * @example
+ * const consumer = createConsumer({ eventLog, warehouse, liveBus, clock: systemClock, logger, config });
+ * await consumer.start();
+ */
+export function createConsumer(deps: ConsumerDeps): Consumer {
+  const { eventLog, clock, logger, config } = deps;
+  const settings = { ...defaultConsumerSettings, ...deps.settings };
+  const metrics = createConsumerMetrics(deps.metrics);
+  const live = createLiveTouches({ liveBus: deps.liveBus, clock, intervalMs: config.liveIntervalMs });
+  const loop = createConsumerLoop({ warehouse: deps.warehouse, clock, logger, settings, metrics, live });
+  let reader: LogReader | null = null;
+  let upkeep: { dispose(): Promise<void> } | null = null;
+  let disposing: Promise<void> | null = null;
+
+  async function dispose(): Promise<void> {
+    await loop.stop();
+    await upkeep?.dispose();
+    await reader?.dispose();
+    live.dispose();
+  }
+
+  return {
+    async start() {
+      if (reader || disposing) throw new CodedError('INTERNAL', { message: 'A consumer starts once.' });
+      reader = await eventLog.openReader({
+        group: settings.group,
+        onAssigned: async (assigned) => loop.assign(assigned),
+        onRevoked: (partitions) => loop.revoke(partitions),
+      });
+      loop.run(reader, eventLog.partitionCount);
+      upkeep = startUpkeep({ eventLog, clock, logger, config, metrics, settings });
+    },
+    async ready() {
+      const trouble = reader ? loop.trouble() : 'not started';
+      if (trouble) throw new CodedError('NOT_READY', { message: `The consumer is not ready: ${trouble}.` });
+    },
+    lag: () => readLag(eventLog, settings.group),
+    dispose: () => (disposing ??= dispose()),
+  };
+}

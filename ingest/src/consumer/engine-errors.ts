@@ -1,0 +1,51 @@
+import { CodedError } from '@tributary/schema';
+
+/**
+ * ClickHouse's codes for rows that it can't take (src/Common/ErrorCodes.cpp of ClickHouse): repeating won't help, and
+ * some line is to blame. Everything else is of the engine, and the same rows go in later.
+ */
+const rowRefusals = new Set([
+  6, // CANNOT_PARSE_TEXT
+  25, // CANNOT_PARSE_ESCAPE_SEQUENCE
+  26, // CANNOT_PARSE_QUOTED_STRING
+  27, // CANNOT_PARSE_INPUT_ASSERTION_FAILED
+  33, // CANNOT_READ_ALL_DATA
+  38, // CANNOT_PARSE_DATE
+  41, // CANNOT_PARSE_DATETIME
+  53, // TYPE_MISMATCH
+  69, // ARGUMENT_OUT_OF_BOUND
+  70, // CANNOT_CONVERT_TYPE
+  72, // CANNOT_PARSE_NUMBER
+  117, // INCORRECT_DATA
+  130, // CANNOT_READ_ARRAY_FROM_TEXT
+  131, // TOO_LARGE_STRING_SIZE
+  321, // VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE
+  349, // CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN
+  376, // CANNOT_PARSE_UUID
+  407, // DECIMAL_OVERFLOW
+  467, // CANNOT_PARSE_BOOL
+  636, // CANNOT_EXTRACT_TABLE_STRUCTURE
+]);
+
+const memoryLimitExceeded = 241;
+const tooManyParts = 252;
+
+/**
+ * `rows`: some of the rows can't be stored. `size`: so many at once can't. `unknown`: it may or may not have been
+ * stored, and can be tried again.
+ */
+export type InsertFailure = 'rows' | 'size' | 'unknown';
+
+export function insertFailureOf(error: unknown): InsertFailure {
+  if (!(error instanceof CodedError)) return 'unknown';
+  const engineCode = Number(error.details?.['engineCode'] ?? Number.NaN);
+  if (error.code === 'ROW_REFUSED' || rowRefusals.has(engineCode)) return 'rows';
+  if (error.code === 'QUERY_TOO_LARGE' || engineCode === memoryLimitExceeded) return 'size';
+  // The same code as for back-pressure, but of one insert over more than 100 months.
+  if (engineCode === tooManyParts && messagesOf(error).includes('Too many partitions')) return 'size';
+  return 'unknown';
+}
+
+function messagesOf(error: Error): string {
+  return error.cause instanceof Error ? `${error.message} ${error.cause.message}` : error.message;
+}

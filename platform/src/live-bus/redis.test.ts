@@ -1,0 +1,26 @@
+import { describeLiveBusContract } from '../live-bus.contract.ts';
+import { openRedisLiveBus } from './redis.ts';
+
+const url = process.env['TRIBUTARY_TEST_REDIS_URL'];
+
+if (url) {
+  describeLiveBusContract('Redis', async (options) => {
+    const buses = await Promise.all([1, 2].map(() => openRedisLiveBus({ url, ...options })));
+    return { buses, dispose: async () => void (await Promise.all(buses.map((bus) => bus.dispose()))) };
+  });
+} else {
+  describe.skip('live bus: Redis (TRIBUTARY_TEST_REDIS_URL is not set)', () => {
+    it('passes the contract', () => undefined);
+  });
+}
+
+describe('openRedisLiveBus without a server', () => {
+  it('publishes into the void without throwing, and tells of what was dropped', async () => {
+    const dropped = Promise.withResolvers<string>();
+    // Port 1 is reserved; nothing listens there.
+    const bus = await openRedisLiveBus({ url: 'redis://127.0.0.1:1', onDropped: dropped.resolve });
+    bus.publish('directory.changed', { version: 1 });
+    expect(await dropped.promise).toBe('directory.changed');
+    await bus.dispose();
+  });
+});

@@ -1,0 +1,72 @@
+import type { LiveMessages, LiveTopic } from '@tributary/schema';
+import type { LiveBus } from '../live-bus.ts';
+import type { Logger } from '../logger.ts';
+import { openRedisConnection } from '../redis-connection.ts';
+import { createTopicListeners, type OnListenerFault } from './topic-listeners.ts';
+import { isLiveTopic } from './topics.ts';
+
+export interface RedisLiveBusOptions {
+  /** `redis:` or, with TLS, `rediss:`. */
+  readonly url: string;
+  readonly logger?: Logger;
+  readonly onListenerFault?: OnListenerFault | undefined;
+  /** Told of each message that was dropped, because the server was away or would not take it. */
+  readonly onDropped?: (topic: LiveTopic) => void;
+}
+
+const channelPrefix = 'tributary:live:';
+
+/**
+ * The live bus over Redis pub/sub, with a connection of its own for subscribing. While the server is away messages are
+ * lost; subscriptions are made again when it is back. `subscribe` waits for the server.
+ */
+export async function openRedisLiveBus(options: RedisLiveBusOptions): Promise<LiveBus> {
+  const { url, logger, onListenerFault, onDropped } = options;
+  const publisher = openRedisConnection({ url, name: 'live-publisher', logger, whileAway: 'fail' });
+  const subscriber = openRedisConnection({ url, name: 'live-subscriber', logger, whileAway: 'wait' });
+  const listeners = createTopicListeners(onListenerFault);
+  let disposing: Promise<void> | null = null;
+
+  subscriber.on('message', (channel: string, text: string) => {
+    const topic = channel.slice(channelPrefix.length);
+    if (!isLiveTopic(topic)) return;
+    const message = parseMessage(text);
+    if (message) listeners.deliver(topic, message);
+    else logger?.warn({ topic }, 'A live message that is no JSON object was dropped.');
+  });
+
+  await publisher.firstAttempt();
+  return {
+    publish(topic, message) {
+      if (disposing) return;
+      publisher.publish(`${channelPrefix}${topic}`, JSON.stringify(message)).catch(() => onDropped?.(topic));
+    },
+    async subscribe<T extends LiveTopic>(topic: T, listener: (message: LiveMessages[T]) => void) {
+      if (disposing) return () => {};
+      const channel = `${channelPrefix}${topic}`;
+      await subscriber.subscribe(channel);
+      const remove = listeners.add(topic, listener);
+      return () => {
+        remove();
+        // An unsubscribe that fails costs a few unread messages; the connection forgets it when it closes.
+        if (!listeners.has(topic) && !disposing) subscriber.unsubscribe(channel).catch(() => undefined);
+      };
+    },
+    dispose() {
+      disposing ??= (async () => {
+        listeners.clear();
+        await Promise.all([publisher.close(), subscriber.close()]);
+      })();
+      return disposing;
+    },
+  };
+}
+
+function parseMessage(text: string): LiveMessages[LiveTopic] | null {
+  try {
+    const message: unknown = JSON.parse(text);
+    return typeof message === 'object' && message !== null ? (message as LiveMessages[LiveTopic]) : null;
+  } catch {
+    return null;
+  }
+}

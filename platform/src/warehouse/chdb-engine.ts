@@ -1,0 +1,61 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+
+export interface EngineSetup {
+  /** Where chDB keeps its data. */
+  readonly path: string;
+  readonly engineArgs: readonly string[];
+  readonly baseSettings: Readonly<Record<string, string>>;
+}
+
+/**
+ * Prepares `<dir>` for chDB and writes its configuration. All of the engine's memory limits follow from `memoryBytes`:
+ * a statement may take 60 % of it, sorts and groups go to disk from a quarter on, caches take about a tenth. The process
+ * itself (Node, code pages) comes on top, about 250 MB.
+ */
+export function prepareEngine(dir: string, memoryBytes: number): EngineSetup {
+  const path = join(dir, 'chdb');
+  mkdirSync(path, { recursive: true });
+  const configFile = join(dir, 'engine.xml');
+  writeFileSync(configFile, engineConfig(memoryBytes));
+  const share = (part: number) => String(Math.floor(memoryBytes * part));
+  return {
+    path,
+    engineArgs: [`--config-file=${configFile}`],
+    baseSettings: {
+      max_memory_usage: share(0.6),
+      max_bytes_before_external_group_by: share(0.25),
+      max_bytes_before_external_sort: share(0.25),
+      max_threads: String(Math.max(1, Math.min(4, availableParallelism()))),
+      // As a ClickHouse server reads them; `clickhouse local` has defaults of its own.
+      input_format_skip_unknown_fields: '1',
+      implicit_select: '0',
+    },
+  };
+}
+
+function engineConfig(memoryBytes: number): string {
+  const bytes = (part: number) => Math.floor(memoryBytes * part);
+  const settings: Record<string, string | number> = {
+    timezone: 'UTC',
+    max_server_memory_usage: memoryBytes,
+    merges_mutations_memory_usage_soft_limit: bytes(0.4),
+    mark_cache_size: bytes(1 / 32),
+    primary_index_cache_size: bytes(1 / 32),
+    index_mark_cache_size: bytes(1 / 64),
+    uncompressed_cache_size: 0,
+    query_condition_cache_size: 8_388_608,
+    compiled_expression_cache_size: 16_777_216,
+    mmap_cache_size: 64,
+    background_pool_size: 2,
+    background_merges_mutations_concurrency_ratio: 1,
+    background_schedule_pool_size: 2,
+    background_common_pool_size: 1,
+    background_move_pool_size: 1,
+    background_fetches_pool_size: 1,
+    max_thread_pool_free_size: 32,
+  };
+  const lines = Object.entries(settings).map(([name, value]) => `  <${name}>${value}</${name}>`);
+  return ['<clickhouse>', ...lines, '</clickhouse>', ''].join('\n');
+}

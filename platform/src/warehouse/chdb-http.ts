@@ -1,0 +1,171 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import type { Logger } from '../logger.ts';
+import { engineErrors, httpStatusOf, toEngineError } from './chdb-errors.ts';
+import type { Lane, LaneResult, LaneStatement } from './chdb-lane.ts';
+import type { LanePool } from './chdb-pool.ts';
+import { type ChdbRequest, readRequest } from './chdb-request.ts';
+import { parameterNames, parseInsertHead, statementKind } from './chdb-sql.ts';
+
+export interface ChdbHandlerOptions {
+  readonly pool: LanePool;
+  readonly control: Lane;
+  readonly logger: Logger;
+  readonly opsHandler?: (request: IncomingMessage, response: ServerResponse) => boolean | Promise<boolean>;
+}
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** The HTTP side of the chDB server: reads a request, runs it on the pool, answers as ClickHouse does. */
+export function createChdbHandler(options: ChdbHandlerOptions): Handler {
+  const version = (JSON.parse(options.control.runNow('SELECT version() AS version')) as { version: string }).version;
+  const knownSettings = readSettingNames(options.control);
+  return (request, response) => {
+    void handle(request, response).catch((error) => {
+      options.logger.error({ err: error }, 'a warehouse request could not be answered');
+      response.destroy();
+    });
+  };
+
+  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (await options.opsHandler?.(request, response)) return;
+    const path = (request.url ?? '/').split('?', 1)[0];
+    if (fromBrowser(request)) return sendText(response, 403, 'Requests from web pages are refused here.\n');
+    if (path === '/ping' || (path === '/' && request.method === 'GET' && !request.url?.includes('?'))) {
+      return sendText(response, 200, 'Ok.\n');
+    }
+    if (path !== '/') return sendText(response, 404, 'There is no such path here.\n');
+    let queryId = randomUUID() as string;
+    try {
+      const read = await readRequest(request);
+      queryId = read.queryId ?? queryId;
+      await answer(response, { ...read, queryId });
+    } catch (error) {
+      sendFault(response, error, queryId, version);
+    }
+  }
+
+  async function answer(response: ServerResponse, read: ChdbRequest & { queryId: string }): Promise<void> {
+    const unknown = Object.keys(read.settings).find((name) => !knownSettings.has(name));
+    if (unknown) throw engineErrors.unknownSetting(unknown);
+    const statement = statementOf(read);
+    const kind = statementKind(statement.sql);
+    if (kind === 'session') throw engineErrors.unsupportedMethod('SET and USE have no effect over HTTP.');
+    if (read.readonly && kind !== 'read') throw engineErrors.readonly('GET may only read. Use POST.');
+    if (kind === 'kill') return sendKilled(response, statement);
+    for (const name of parameterNames(statement.sql)) {
+      if (!(name in statement.params)) throw engineErrors.unknownParameter(name);
+    }
+    // The caller who leaves takes the statement along: nobody would read its rows.
+    const onClose = () => {
+      if (!response.writableFinished) void options.pool.kill((id) => id === statement.queryId);
+    };
+    response.on('close', onClose);
+    if (response.destroyed) return;
+    const startedAt = performance.now();
+    const result = await options.pool.run(kind, statement);
+    await sendResult(response, read, result, statement, performance.now() - startedAt);
+  }
+
+  /** Answered when all that fits has ended, whether SYNC was asked for or not. */
+  async function sendKilled(response: ServerResponse, statement: LaneStatement): Promise<void> {
+    await options.pool.kill(killTarget(statement));
+    sendText(response, 200, '');
+  }
+}
+
+/**
+ * `KILL QUERY WHERE query_id = x` and `… WHERE startsWith(query_id, x)`, x a parameter or a literal. Ids are those given
+ * with the requests; the engine knows its statements by others, hence no other form can work.
+ */
+function killTarget({ sql, params }: LaneStatement): (queryId: string) => boolean {
+  const match =
+    /^\s*KILL\s+QUERY\s+WHERE\s+(?:query_id\s*=\s*|(startsWith)\s*\(\s*query_id\s*,\s*)(?:\{(\w+)\s*:\s*String\}|'([^'\\]*)')\s*\)?\s*(?:SYNC|ASYNC)?\s*(?:FORMAT\s+\w+)?\s*$/i.exec(
+      sql,
+    );
+  if (!match) throw engineErrors.badArguments('KILL QUERY is known as WHERE query_id = … or startsWith(query_id, …).');
+  const [, prefix, name, literal] = match;
+  const value = name === undefined ? literal : params[name];
+  if (value === undefined) throw engineErrors.unknownParameter(name ?? '');
+  return prefix ? (id) => id.startsWith(value) : (id) => id === value;
+}
+
+function statementOf(read: ChdbRequest & { queryId: string }): LaneStatement {
+  const head = read.body.length > 0 || read.urlQuery ? parseInsertHead(read.urlQuery) : null;
+  const { queryId, database, format, settings, params } = read;
+  const common = { queryId, database, format, settings, params };
+  if (head) return { ...common, sql: read.urlQuery, insert: { head, body: read.body } };
+  const text = Buffer.from(read.body.buffer, read.body.byteOffset, read.body.byteLength).toString('utf8');
+  const sql = read.urlQuery && text ? `${read.urlQuery}\n${text}` : read.urlQuery || text;
+  if (sql.trim() === '') throw engineErrors.badArguments('Empty query.');
+  return { ...common, sql };
+}
+
+const gzipped = promisify(gzip);
+
+async function sendResult(
+  response: ServerResponse,
+  read: ChdbRequest,
+  result: LaneResult,
+  statement: LaneStatement,
+  elapsedMs: number,
+): Promise<void> {
+  const compressed = read.acceptGzip && result.bytes.length > 0;
+  const bytes = compressed ? await gzipped(result.bytes) : result.bytes;
+  const summary = {
+    read_rows: String(result.readRows),
+    read_bytes: String(result.readBytes),
+    written_rows: String(result.writtenRows),
+    written_bytes: String(result.writtenBytes),
+    total_rows_to_read: '0',
+    result_rows: '0',
+    result_bytes: String(result.bytes.length),
+    elapsed_ns: String(Math.round(elapsedMs * 1e6)),
+  };
+  if (response.destroyed) return;
+  response.writeHead(200, {
+    'content-type': contentTypeOf(statement),
+    'content-length': bytes.length,
+    ...(compressed ? { 'content-encoding': 'gzip' } : {}),
+    'x-clickhouse-query-id': statement.queryId,
+    'x-clickhouse-timezone': 'UTC',
+    'x-clickhouse-summary': JSON.stringify(summary),
+  });
+  response.end(bytes);
+}
+
+function contentTypeOf({ sql, format }: LaneStatement): string {
+  const named = /\bFORMAT\s+(\w+)\s*;?\s*$/i.exec(sql.slice(-200))?.[1] ?? format;
+  if (named.startsWith('JSON')) return 'application/json; charset=UTF-8';
+  return named.startsWith('CSV') ? 'text/csv; charset=UTF-8' : 'text/tab-separated-values; charset=UTF-8';
+}
+
+function sendFault(response: ServerResponse, thrown: unknown, queryId: string, version: string): void {
+  const error = toEngineError(thrown);
+  sendText(response, httpStatusOf(error.engineCode), `${error.message} (version ${version})\n`, {
+    'x-clickhouse-exception-code': String(error.engineCode),
+    'x-clickhouse-query-id': queryId,
+  });
+}
+
+function sendText(response: ServerResponse, status: number, text: string, headers: Record<string, string> = {}): void {
+  if (response.headersSent || response.destroyed) return;
+  response.writeHead(status, {
+    'content-type': 'text/plain; charset=UTF-8',
+    'content-length': Buffer.byteLength(text),
+    ...headers,
+  });
+  response.end(text);
+}
+
+/** A page in a browser on this machine can send requests to loopback too; nothing that is meant to come here does so. */
+const fromBrowser = ({ headers }: IncomingMessage): boolean =>
+  headers.origin !== undefined || headers['sec-fetch-site'] !== undefined;
+
+/** Read once: a SET with an unknown name would fail, and so would every later attempt to set it back. */
+function readSettingNames(control: Lane): ReadonlySet<string> {
+  const lines = control.runNow('SELECT name FROM system.settings').trim().split('\n');
+  return new Set(lines.map((line) => (JSON.parse(line) as { name: string }).name));
+}

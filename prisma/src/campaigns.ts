@@ -1,0 +1,217 @@
+import { CodedError, newId } from '@tributary/schema';
+import type { z } from 'zod';
+import { notFound, refuseRepeat, requireTenantApp } from './accounts.ts';
+import { recordAudit } from './audit.ts';
+import { withChange } from './changes.ts';
+import type { Relational, RelationalReader } from './client.ts';
+import { withDirectoryChange } from './directory.ts';
+import {
+  adGroupInput,
+  campaignInput,
+  costInput,
+  creativeInput,
+  goalInput,
+  parseInput,
+  partnerInput,
+  trackingLinkInput,
+} from './inputs.ts';
+
+/**
+ * Partners, campaigns, links, goals and costs. As in accounts.ts: who acts is `system` by default, an audit entry is left
+ * in the same transaction, and the faults are BAD_USER_INPUT, NOT_FOUND and RELATIONAL_UNAVAILABLE.
+ */
+
+const system = 'system';
+
+/** `network` is the name its events and links carry; one partner of a tenant has it. */
+export async function createPartner(
+  relational: Relational,
+  given: z.input<typeof partnerInput>,
+  actor = system,
+): Promise<{ readonly partnerId: string }> {
+  const { tenantId, name, network } = parseInput(partnerInput, given);
+  const partnerId = newId('partner');
+  const made = relational.transact(async (tx) => {
+    if ((await tx.tenant.count({ where: { id: tenantId } })) === 0) throw notFound('tenant', tenantId);
+    await tx.partner.create({ data: { id: partnerId, tenantId, name, network } });
+    await recordAudit(tx, [{ tenantId, actor, action: 'partner.created', subjectId: partnerId, details: { name } }]);
+  });
+  await refuseRepeat('Another partner has that network already.', made);
+  return { partnerId };
+}
+
+export async function createCampaign(
+  relational: Relational,
+  given: z.input<typeof campaignInput>,
+  actor = system,
+): Promise<{ readonly campaignId: string }> {
+  const { tenantId, appId, partnerId, name, network } = parseInput(campaignInput, given);
+  const campaignId = newId('campaign');
+  await withChange(relational, ['directory', 'mirrors'], async (tx) => {
+    await requireTenantApp(tx, tenantId, appId);
+    const partner = partnerId ? await tx.partner.findFirst({ where: { id: partnerId, tenantId } }) : null;
+    if (partnerId && !partner) throw notFound('partner', partnerId);
+    await tx.campaign.create({
+      data: {
+        id: campaignId,
+        tenantId,
+        appId,
+        partnerId: partnerId ?? null,
+        name,
+        network: network ?? partner?.network ?? null,
+      },
+    });
+    await recordAudit(tx, [{ tenantId, actor, action: 'campaign.created', subjectId: campaignId, details: { name } }]);
+  });
+  return { campaignId };
+}
+
+async function requireTenantCampaign(tx: RelationalReader, tenantId: string, campaignId: string) {
+  const campaign = await tx.campaign.findFirst({
+    where: { id: campaignId, tenantId },
+    select: { appId: true, network: true },
+  });
+  if (!campaign) throw notFound('campaign', campaignId);
+  return campaign;
+}
+
+export async function createAdGroup(
+  relational: Relational,
+  given: z.input<typeof adGroupInput>,
+): Promise<{ readonly adGroupId: string }> {
+  const { tenantId, campaignId, name } = parseInput(adGroupInput, given);
+  const adGroupId = newId('adgroup');
+  await relational.transact(async (tx) => {
+    await requireTenantCampaign(tx, tenantId, campaignId);
+    await tx.adGroup.create({ data: { id: adGroupId, tenantId, campaignId, name } });
+  });
+  return { adGroupId };
+}
+
+export async function createCreative(
+  relational: Relational,
+  given: z.input<typeof creativeInput>,
+): Promise<{ readonly creativeId: string }> {
+  const { tenantId, adGroupId, name } = parseInput(creativeInput, given);
+  const creativeId = newId('creative');
+  await relational.transact(async (tx) => {
+    const found = await tx.adGroup.count({ where: { id: adGroupId, tenantId } });
+    if (found === 0) throw notFound('ad group', adGroupId);
+    await tx.creative.create({ data: { id: creativeId, tenantId, adGroupId, name } });
+  });
+  return { creativeId };
+}
+
+/** A link's campaign must be of the link's app. */
+export async function createTrackingLink(
+  relational: Relational,
+  given: z.input<typeof trackingLinkInput>,
+  actor = system,
+): Promise<{ readonly linkId: string; readonly slug: string }> {
+  const { tenantId, appId, campaignId, targetUrl, expiresAt, ...rest } = parseInput(trackingLinkInput, given);
+  const linkId = newId('link');
+  const slug = rest.slug ?? newId('link').slice(4);
+  const made = withDirectoryChange(relational, async (tx) => {
+    await requireTenantApp(tx, tenantId, appId);
+    if (campaignId) {
+      const campaign = await requireTenantCampaign(tx, tenantId, campaignId);
+      if (campaign.appId !== appId) throw notFound('campaign', campaignId);
+    }
+    await tx.trackingLink.create({
+      data: {
+        id: linkId,
+        tenantId,
+        appId,
+        campaignId: campaignId ?? null,
+        slug,
+        targetUrl,
+        expiresAt: expiresAt ?? null,
+      },
+    });
+    await recordAudit(tx, [{ tenantId, actor, action: 'link.created', subjectId: linkId, details: { slug } }]);
+  });
+  await refuseRepeat('That slug is taken.', made);
+  return { linkId, slug };
+}
+
+export async function createGoal(
+  relational: Relational,
+  given: z.input<typeof goalInput>,
+  actor = system,
+): Promise<{ readonly goalId: string }> {
+  const { tenantId, appId, name, eventKind, eventName } = parseInput(goalInput, given);
+  const goalId = newId('goal');
+  const made = withDirectoryChange(relational, async (tx) => {
+    await requireTenantApp(tx, tenantId, appId);
+    await tx.goal.create({ data: { id: goalId, tenantId, appId, name, eventKind, eventName: eventName ?? null } });
+    await recordAudit(tx, [{ tenantId, actor, action: 'goal.created', subjectId: goalId, details: { name } }]);
+  });
+  await refuseRepeat('The app has a goal of that name already.', made);
+  return { goalId };
+}
+
+/**
+ * Sets what campaigns cost per day (of the app's time zone); a figure given again replaces the first. All rows or none.
+ * Refuses (BAD_USER_INPUT) a currency other than the app's: there are no dated rates yet to convert by.
+ */
+export async function recordCosts(
+  relational: Relational,
+  given: { readonly tenantId: string; readonly rows: readonly z.input<typeof costInput>[] },
+): Promise<void> {
+  const { tenantId } = given;
+  const parsed = given.rows.map((row) => parseInput(costInput, row));
+  // One statement can't set the same row twice: the last figure given counts.
+  const rows = [...new Map(parsed.map((row) => [`${row.campaignId} ${row.day}`, row])).values()];
+  if (rows.length === 0) return;
+  await withChange(relational, ['mirrors'], async (tx) => {
+    const campaigns = await tx.campaign.findMany({
+      where: { tenantId, id: { in: [...new Set(rows.map((row) => row.campaignId))] } },
+      select: { id: true, appId: true, app: { select: { currency: true } } },
+    });
+    const byId = new Map(campaigns.map((campaign) => [campaign.id, campaign]));
+    const appIds = rows.map((row) => {
+      const campaign = byId.get(row.campaignId);
+      if (!campaign) throw notFound('campaign', row.campaignId);
+      if (campaign.app.currency !== row.currency) {
+        throw new CodedError('BAD_USER_INPUT', {
+          message: `Costs of this app are in ${campaign.app.currency}.`,
+          details: { campaignId: row.campaignId, currency: row.currency },
+        });
+      }
+      return campaign.appId;
+    });
+    await tx.$executeRaw`
+      INSERT INTO "CostRow" ("id", "tenantId", "appId", "campaignId", "day", "amount", "currency", "updatedAt")
+      SELECT given.id, ${tenantId}, given.app_id, given.campaign_id, given.day::date, given.amount::numeric,
+        given.currency, now()
+      FROM unnest(${rows.map(() => newId('cost'))}::text[], ${appIds}::text[], ${rows.map((row) => row.campaignId)}::text[],
+        ${rows.map((row) => row.day)}::text[], ${rows.map((row) => row.amount)}::text[],
+        ${rows.map((row) => row.currency)}::text[])
+        AS given (id, app_id, campaign_id, day, amount, currency)
+      ON CONFLICT ("tenantId", "campaignId", "day", "currency")
+      DO UPDATE SET "amount" = EXCLUDED."amount", "updatedAt" = EXCLUDED."updatedAt"`;
+  });
+}
+
+/** Takes back the costs of a campaign's days (inclusive, `YYYY-MM-DD`). Returns how many rows went. */
+export async function removeCosts(
+  relational: Relational,
+  given: {
+    readonly tenantId: string;
+    readonly campaignId: string;
+    readonly firstDay: string;
+    readonly lastDay: string;
+  },
+  actor = system,
+): Promise<number> {
+  const { tenantId, campaignId, firstDay, lastDay } = given;
+  return withChange(relational, ['mirrors'], async (tx) => {
+    await requireTenantCampaign(tx, tenantId, campaignId);
+    const { count } = await tx.costRow.deleteMany({
+      where: { tenantId, campaignId, day: { gte: new Date(firstDay), lte: new Date(lastDay) } },
+    });
+    const details = { firstDay, lastDay, rows: count };
+    await recordAudit(tx, [{ tenantId, actor, action: 'costs.removed', subjectId: campaignId, details }]);
+    return count;
+  });
+}

@@ -1,0 +1,2 @@
+export * from './cohort-ltv.ts';
+export * from './fraud-verdict.ts';

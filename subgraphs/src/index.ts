@@ -1,0 +1,2 @@
+export * from './kit.ts';
+export type * from './types.ts';

@@ -1,0 +1,64 @@
+import type { Clock } from '@tributary/platform/clock';
+import type { Directory } from '@tributary/platform/directory';
+import { CodedError, type DirectoryApp, type DirectoryCampaign, mayReadApp, type Scope } from '@tributary/schema';
+import type { LoaderRegistry, SubgraphContext } from './types.ts';
+
+/** Throws FORBIDDEN unless the caller holds the scope. Scopes do not imply each other. */
+export function requireScope(context: SubgraphContext, scope: Scope): void {
+  if (!hasScope(context, scope)) {
+    throw new CodedError('FORBIDDEN', { message: `This key lacks the scope ${scope}.`, details: { scope } });
+  }
+}
+
+export function hasScope(context: SubgraphContext, scope: Scope): boolean {
+  return context.caller.scopes.includes(scope);
+}
+
+/**
+ * The app, if it is the caller's: of their tenant and in their key's list. Also demands `read:reports`, without which
+ * nothing of an app may be read. Throws NOT_FOUND alike for unknown and foreign apps, so that ids can't be probed.
+ */
+export function requireApp(context: SubgraphContext, directory: Directory, appId: string): DirectoryApp {
+  requireScope(context, 'read:reports');
+  const app = directory.current().apps.find((candidate) => candidate.appId === appId);
+  if (!app || app.tenantId !== context.caller.tenantId || !mayReadApp(context.caller, app.appId)) {
+    throw new CodedError('NOT_FOUND', { message: 'There is no app of that id.', details: { id: appId } });
+  }
+  return app;
+}
+
+/** The campaign and its app, under the rules of `requireApp`. Throws NOT_FOUND. */
+export function requireCampaign(
+  context: SubgraphContext,
+  directory: Directory,
+  campaignId: string,
+): { readonly campaign: DirectoryCampaign; readonly app: DirectoryApp } {
+  requireScope(context, 'read:reports');
+  const { tenantId } = context.caller;
+  const { campaigns, apps } = directory.current();
+  const campaign = campaigns.find(
+    (candidate) => candidate.campaignId === campaignId && candidate.tenantId === tenantId,
+  );
+  const app =
+    campaign && apps.find((candidate) => candidate.appId === campaign.appId && candidate.tenantId === tenantId);
+  if (!campaign || !app || !mayReadApp(context.caller, app.appId)) {
+    throw new CodedError('NOT_FOUND', { message: 'There is no campaign of that id.', details: { id: campaignId } });
+  }
+  return { campaign, app };
+}
+
+/** The clock as read once per operation, so that all fields of one answer speak of the same `now`. */
+export function operationNow(context: SubgraphContext, clock: Clock): number {
+  return context.loaders.get('now', () => clock.now());
+}
+
+/** Per-operation memo. Its keys need no tenant: a registry never outlives one caller's operation. */
+export function createLoaderRegistry(): LoaderRegistry {
+  const made = new Map<string, unknown>();
+  return {
+    get<T>(key: string, make: () => T): T {
+      if (!made.has(key)) made.set(key, make());
+      return made.get(key) as T;
+    },
+  };
+}

@@ -1,0 +1,44 @@
+import { fraudModel } from '@tributary/models';
+import type { ModelRuntime } from '@tributary/platform/model-runtime';
+import type { Warehouse } from '@tributary/platform/warehouse';
+import type { Decision, DecisionReader } from './decision-reader.ts';
+import { fraudFeaturesOf } from './fraud-features.ts';
+import { writePredictions } from './prediction-writer.ts';
+
+/** The newest revision of each install among decisions. */
+export function newestRevisions(decisions: readonly Decision[]): readonly Decision[] {
+  const newest = new Map<string, Decision>();
+  for (const decision of decisions) {
+    const held = newest.get(decision.installId);
+    if (!held || held.revision <= decision.revision) newest.set(decision.installId, decision);
+  }
+  return [...newest.values()];
+}
+
+/** Decisions by app; an app belongs to one tenant. */
+export function byApp(decisions: readonly Decision[]): readonly (readonly Decision[])[] {
+  return [...Map.groupBy(decisions, (one) => JSON.stringify([one.tenantId, one.appId])).values()];
+}
+
+/** Scores and stores the fraud of decisions of one app. */
+export async function scoreFraudOf(
+  deps: { readonly warehouse: Warehouse; readonly reader: DecisionReader; readonly runtime: ModelRuntime },
+  decisions: readonly Decision[],
+  nowMs: number,
+): Promise<void> {
+  const { facts, bursts } = await deps.reader.readInstallFacts(decisions);
+  const rows = decisions.map((one) => fraudFeaturesOf(one, facts.get(one.installId), bursts));
+  const startedAt = performance.now();
+  const outputs = await deps.runtime.score(fraudModel.name, rows);
+  const latencyUs = ((performance.now() - startedAt) * 1_000) / rows.length;
+  const scored = decisions.map((one, index) => ({
+    tenantId: one.tenantId,
+    appId: one.appId,
+    installId: one.installId,
+    installedAt: one.installedAt,
+    currency: '',
+    horizonDays: 0,
+    output: outputs[index]!,
+  }));
+  await writePredictions(deps.warehouse, fraudModel, scored, { scoredAt: nowMs, latencyUs });
+}
