@@ -2,7 +2,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '@tributary/platform/clock';
 import type { Relational } from '@tributary/prisma/client';
-import { seedDemo } from '@tributary/prisma/seed-demo';
+import { refreshDemoCosts, seedDemo } from '@tributary/prisma/seed-demo';
 import type { Config } from '@tributary/schema';
 import { z } from 'zod';
 
@@ -69,6 +69,7 @@ export async function prepareDemo(options: {
   const keptAccess = await readKept(files.access, demoAccessSchema);
   const { urls } = options;
   if (kept && keptAccess) {
+    await refreshDemoCosts(options.relational, { clock: options.clock });
     const access = {
       ...keptAccess,
       consoleUrl: urls.gateway,

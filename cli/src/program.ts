@@ -1,5 +1,5 @@
 import { CodedError, type Config, loadConfig } from '@tributary/schema';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { parseRoles, roleNames, serveRoles } from './serve-roles.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -86,7 +86,9 @@ export function buildProgram(env: Env): Command {
     .requiredOption('--tenant <name>', 'name of the organisation')
     .requiredOption('--email <address>', 'e-mail address of its owner')
     .requiredOption('--app <name>', 'name of its first app')
-    .option('--platform <platform>', 'ios, android, web or cross_platform', 'cross_platform')
+    .addOption(
+      new Option('--platform <platform>', 'where the app runs').choices([...platforms]).default('cross_platform'),
+    )
     .option('--currency <code>', 'currency of reports (ISO 4217)', 'USD')
     .option('--timezone <zone>', 'time zone of reports (IANA)', 'UTC')
     .action(async (given: InitGiven, command: Command) =>
@@ -117,11 +119,13 @@ export function buildProgram(env: Env): Command {
   return program;
 }
 
+const platforms = ['ios', 'android', 'web', 'cross_platform'] as const;
+
 export interface InitGiven {
   readonly tenant: string;
   readonly email: string;
   readonly app: string;
-  readonly platform: string;
+  readonly platform: (typeof platforms)[number];
   readonly currency: string;
   readonly timezone: string;
 }

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { lockDataDir } from '@tributary/platform/data-dir-lock';
 import { bridgeLiveBus } from '@tributary/platform/live-bus/ipc';
 import { type Caller, type Config, subgraphNames } from '@tributary/schema';
-import { consoleDir, ensureConsole } from './console-build.ts';
+import { ensureConsole } from './console-build.ts';
 import { type DemoAccess, prepareDemo } from './demo.ts';
 import { createPorts, type Ports } from './ports.ts';
 import { createReadiness, type Readiness } from './readiness.ts';
@@ -70,6 +70,8 @@ async function startFamily(ports: Ports, options: ServeAllOptions): Promise<void
     child('workers', ['serve', '--role', 'attribution,predictions']),
   ]);
   said('collector, consumer and workers running');
+  // The gateway reads the console's files when it is made.
+  await console_;
   const subgraphs = await Promise.all(subgraphNames.map((name) => buildSubgraph(ports, name)));
   for (const subgraph of subgraphs) ports.disposal.add(`subgraph ${subgraph.name}`, () => subgraph.dispose());
   const gateway = await buildGateway(ports, localClients(subgraphs), () => readiness.report());
@@ -84,8 +86,6 @@ async function startFamily(ports: Ports, options: ServeAllOptions): Promise<void
       '--installs-per-day',
       String(options.demo.installsPerDay),
     ]);
-  await console_;
-  await gateway.reloadStaticSite(consoleDir);
   await readiness.confirm({
     gateway,
     caller: probeCaller(ports),

@@ -23,7 +23,7 @@ export interface QueryExecutor {
   dispose(): Promise<void>;
 }
 
-export interface QueryOperation {
+interface QueryOperation {
   readonly query: string;
   readonly variables?: Readonly<Record<string, unknown>> | undefined;
   readonly operationName?: string | undefined;

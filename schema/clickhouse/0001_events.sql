@@ -4,6 +4,22 @@
 -- Partition: month of occurred_at, so that retention drops whole parts; a batch over two months is not atomic, which the
 -- consumer's reconciliation by block_id covers.
 -- block_id is text in UUID v7 form: orders by time (ClickHouse's UUID type does not).
+-- Absent optional fields are '' (or 1970 for times): no column is Nullable. An event without money has currency ''.
+-- Counts need no FINAL: a row is there once.
+--
+-- Aggregates: two projections, stored in each part. ClickHouse uses one only if the query is made of its expressions:
+--   by_minute   tenant_id, app_id, environment, event_kind, event_name, campaign_id, revenue_currency,
+--               toStartOfMinute(occurred_at)
+--   by_quarter  the same, country, platform, toStartOfFifteenMinutes(occurred_at)
+--   both        count(), sum(revenue_amount)
+-- The rules, each of them measured (a query that breaks one is right but reads rows):
+--   * Bound the time by the projection's expression, not by the column:
+--       toStartOfFifteenMinutes(occurred_at) >= {from:DateTime('UTC')}   and not   occurred_at >= …
+--     Bounds must therefore be whole minutes or quarters.
+--   * No countIf or sumIf: group by event_kind (or filter by it) and pivot outside.
+--   * Group by any subset of the keys, or by functions of them: toDate(toStartOfFifteenMinutes(occurred_at), tz).
+--   * Aggregates are count() and sum(revenue_amount) as they stand; divide or round outside.
+-- In tests, SETTINGS force_optimize_projection = 1 makes a query fail that would read rows.
 CREATE TABLE IF NOT EXISTS events
 (
   tenant_id LowCardinality(String),
@@ -84,4 +100,5 @@ CREATE TABLE IF NOT EXISTS events
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(occurred_at)
 ORDER BY (app_id, event_name, occurred_at, event_id)
+-- The engine's own memory of inserts is written before the part and loses rows at a crash; it stays off.
 SETTINGS non_replicated_deduplication_window = 0;

@@ -158,7 +158,7 @@ describe('App.metrics', () => {
     expect([data, codes]).toEqual([{ _entities: [null] }, ['NOT_FOUND']]);
   });
 
-  it('reads the projection by quarter, not rows, for whole quarters', async () => {
+  it('reads projections, not rows, for whole quarters and live totals', async () => {
     const { countsQuery } = await import('./metrics-reader.ts');
     const { defineQuery } = await import('@tributary/platform/warehouse');
     const { z } = await import('zod');
@@ -388,7 +388,7 @@ describe('liveMetrics', () => {
     expect((await read('LAST_5_MINUTES')).totals).toMatchObject({ events: 5, installs: 0, sessions: 3 });
   });
 
-  it('refuses another tenant, over the query and the subscription', async () => {
+  it('refuses another tenant', async () => {
     const { codes } = await ask(subgraph, foreigner, '{ liveMetrics(appId: "app_live", window: TODAY) { cursor } }');
     expect(codes).toEqual(['NOT_FOUND']);
   });

@@ -81,21 +81,80 @@ export function createLiveHub(deps: LiveHubDeps): LiveHub {
   };
 }
 
+/** Runs `work` again and again: soon after `touch`, else after a while; never two at once, never again once ended. */
+function createPacer(options: {
+  readonly work: () => Promise<void>;
+  readonly intervalMs: number;
+  readonly idleMs: () => number;
+}) {
+  let timer: NodeJS.Timeout | undefined;
+  let working = false;
+  let touched = false;
+  let ended = false;
+  let notBefore = 0;
+  const schedule = () => {
+    if (ended || working) return;
+    clearTimeout(timer);
+    const soonest = Math.max(0, notBefore - performance.now());
+    timer = setTimeout(run, touched ? soonest : Math.max(soonest, options.idleMs()));
+  };
+  const run = async () => {
+    if (ended || working) return;
+    clearTimeout(timer);
+    working = true;
+    touched = false;
+    const startedAt = performance.now();
+    await options.work();
+    const tookMs = performance.now() - startedAt;
+    working = false;
+    notBefore = startedAt + Math.max(options.intervalMs, tookMs / readShare);
+    schedule();
+  };
+  return {
+    start: () => void run(),
+    touch() {
+      touched = true;
+      schedule();
+    },
+    end() {
+      ended = true;
+      clearTimeout(timer);
+    },
+  };
+}
+
 function openUpstream(deps: LiveHubDeps, app: DirectoryApp, window: LiveWindow, onClose: () => void): Upstream {
   const { tenantId, appId } = app;
   const sinks = new Set<LatestSink<LiveSnapshot>>();
   const abort = new AbortController();
   let last: LiveSnapshot | null = null;
-  let timer: NodeJS.Timeout | undefined;
-  let reading = false;
-  let touched = false;
-  let notBefore = 0;
   let unsubscribe: (() => void) | null = null;
 
+  const read = async () => {
+    try {
+      const found = await deps.read(currentApp(deps.directory, app), window, abort.signal);
+      if (abort.signal.aborted) return;
+      const snapshot = { ...found, rows: keepShownRows(last?.rows ?? [], found.rows) };
+      const news = last === null || !sameNumbers(last, snapshot);
+      last = snapshot;
+      if (news) for (const sink of [...sinks]) sink.push(snapshot);
+    } catch (error) {
+      if (abort.signal.aborted) return;
+      // Who has a picture keeps it through a failed read; who waits for the first is told, and so are all when the app is gone.
+      if (last === null || (error instanceof CodedError && error.code === 'NOT_FOUND')) return fail(error);
+      deps.logger.warn({ err: error, appId, window }, 'a live window could not be read; it is tried again');
+    }
+  };
+  const pacer = createPacer({
+    work: read,
+    intervalMs: deps.intervalMs,
+    idleMs: () =>
+      Math.min(deps.tickMs ?? idleTickMs, last && last.totals.eventsPerSecond > 0 ? busyTickMs : idleTickMs),
+  });
   const close = () => {
     if (abort.signal.aborted) return;
     abort.abort();
-    clearTimeout(timer);
+    pacer.end();
     unsubscribe?.();
     onClose();
   };
@@ -103,54 +162,25 @@ function openUpstream(deps: LiveHubDeps, app: DirectoryApp, window: LiveWindow, 
     for (const sink of [...sinks]) sink.fail(error);
     close();
   };
-  const accept = (read: LiveSnapshot) => {
-    const snapshot = { ...read, rows: keepShownRows(last?.rows ?? [], read.rows) };
-    const news = last === null || !sameNumbers(last, snapshot);
-    last = snapshot;
-    if (news) for (const sink of [...sinks]) sink.push(snapshot);
-  };
-  const schedule = () => {
-    if (abort.signal.aborted || reading) return;
-    clearTimeout(timer);
-    const busy = (last?.totals.eventsPerSecond ?? 0) > 0;
-    const idle = Math.min(deps.tickMs ?? idleTickMs, busy ? busyTickMs : idleTickMs);
-    const soonest = Math.max(0, notBefore - performance.now());
-    timer = setTimeout(run, touched ? soonest : Math.max(soonest, idle));
-  };
-  const run = async () => {
-    const current = deps.directory.current().apps.find((one) => one.appId === appId && one.tenantId === tenantId);
-    if (!current) return fail(new CodedError('NOT_FOUND', { message: 'There is no app of that id.' }));
-    reading = true;
-    touched = false;
-    const startedAt = performance.now();
-    try {
-      const read = await deps.read(current, window, abort.signal);
-      if (!abort.signal.aborted) accept(read);
-    } catch (error) {
-      if (abort.signal.aborted) return;
-      // Subscribers who have a picture keep it; those who wait for their first are told.
-      if (last === null) return fail(error);
-      deps.logger.warn({ err: error, appId, window }, 'a live window could not be read; it is tried again');
-    } finally {
-      reading = false;
-    }
-    const tookMs = performance.now() - startedAt;
-    notBefore = startedAt + Math.max(deps.intervalMs, tookMs / readShare);
-    schedule();
-  };
   // Listening begins before the first read, or what is stored between the two would be missed until the next tick.
   deps.liveBus
     .subscribe('metrics.touched', (message) => {
       if (message.tenantId !== tenantId || message.appId !== appId) return;
       if (last !== null && !message.minutes.some((minute) => minute >= last!.from)) return;
-      touched = true;
-      schedule();
+      pacer.touch();
     })
     .then((leave) => {
       if (abort.signal.aborted) return leave();
       unsubscribe = leave;
-      return run();
+      pacer.start();
     })
     .catch(fail);
   return { sinks, last: () => last, close };
+}
+
+/** The app as the directory has it now: its time zone and currency may change while it is watched. Throws NOT_FOUND. */
+function currentApp(directory: Directory, { tenantId, appId }: DirectoryApp): DirectoryApp {
+  const app = directory.current().apps.find((one) => one.appId === appId && one.tenantId === tenantId);
+  if (!app) throw new CodedError('NOT_FOUND', { message: 'There is no app of that id.', details: { id: appId } });
+  return app;
 }

@@ -49,10 +49,18 @@ export const decisionsQuery = defineQuery({
   }),
 });
 
+/** A decision as stored; its evidence is parsed only when it is scored, since the overlap reads most of them twice. */
+export type StoredDecision = z.output<typeof decisionsQuery.row>;
+
 /** A decision with its evidence parsed. */
-export type Decision = Omit<z.output<typeof decisionsQuery.row>, 'candidates'> & {
+export type Decision = Omit<StoredDecision, 'candidates'> & {
   readonly candidates: readonly ScoredCandidate[];
 };
+
+/** Throws a ZodError when the stored evidence isn't what attribution writes. */
+export function parseDecision(stored: StoredDecision): Decision {
+  return { ...stored, candidates: z.array(candidateSchema).parse(JSON.parse(stored.candidates)) };
+}
 
 const pageParams = {
   tenantId: z.string().min(1),
@@ -144,7 +152,7 @@ export interface DecisionCursor {
 
 export interface DecisionReader {
   /** The next decisions in order of decision time, over all tenants. */
-  readDecisions(after: DecisionCursor, limit: number): Promise<readonly Decision[]>;
+  readDecisions(after: DecisionCursor, limit: number): Promise<readonly StoredDecision[]>;
   /** Facts of the install events behind decisions of one app, and bursts around them. */
   readInstallFacts(
     decisions: readonly Decision[],
@@ -155,15 +163,13 @@ const hourMs = 3_600_000;
 
 export function createDecisionReader(warehouse: Warehouse): DecisionReader {
   return {
-    async readDecisions(after, limit) {
-      const rows = await warehouse.query(decisionsQuery, {
+    readDecisions: (after, limit) =>
+      warehouse.query(decisionsQuery, {
         afterMs: after.decidedAt,
         afterId: after.installId,
         afterRevision: after.revision,
         limit,
-      });
-      return rows.map((row) => ({ ...row, candidates: z.array(candidateSchema).parse(JSON.parse(row.candidates)) }));
-    },
+      }),
     async readInstallFacts(decisions) {
       const { tenantId, appId } = decisions[0]!;
       const [fromMs, toMs] = spanOf(decisions.map((one) => one.installedAt));

@@ -3,7 +3,7 @@ import type { Directory } from '@tributary/platform/directory';
 import type { Logger } from '@tributary/platform/logger';
 import type { ModelRuntime } from '@tributary/platform/model-runtime';
 import type { Warehouse } from '@tributary/platform/warehouse';
-import { createDecisionReader, type Decision, type DecisionCursor } from './decision-reader.ts';
+import { createDecisionReader, type DecisionCursor, parseDecision, type StoredDecision } from './decision-reader.ts';
 import { createPosition } from './positions.ts';
 import { byApp, newestRevisions, scoreFraudOf } from './score-decisions.ts';
 import type { LtvScorer } from './score-ltv.ts';
@@ -26,17 +26,17 @@ export interface LoopState {
 
 const decisionsPerPage = 5_000;
 /** Rows become visible some time after the time they are stamped with; reading goes back by this much each time. */
-const overlapMs = 30_000;
+const overlapMs = 120_000;
 const rescoreEveryMs = 60_000;
 
-const keyOf = (decision: Decision) => `${decision.installId} ${decision.revision}`;
+const keyOf = (decision: StoredDecision) => `${decision.installId} ${decision.revision}`;
 
 /** Decisions scored within the overlap: read again, not scored again. */
 function createSeen() {
   const seen = new Map<string, number>();
   return {
-    isFresh: (decision: Decision) => !seen.has(keyOf(decision)),
-    remember(decisions: readonly Decision[], oldestMs: number) {
+    isFresh: (decision: StoredDecision) => !seen.has(keyOf(decision)),
+    remember(decisions: readonly StoredDecision[], oldestMs: number) {
       for (const [key, at] of seen) if (at < oldestMs) seen.delete(key);
       for (const one of decisions) if (one.decidedAt >= oldestMs) seen.set(keyOf(one), one.decidedAt);
     },
@@ -47,8 +47,8 @@ function createSeen() {
 function createPageScorer(deps: PassDeps & { readonly runtime: ModelRuntime }) {
   const { warehouse, directory, clock, logger, runtime, ltv } = deps;
   const reader = createDecisionReader(warehouse);
-  const score = async (decisions: readonly Decision[]) => {
-    for (const ofApp of byApp(newestRevisions(decisions))) {
+  const score = async (decisions: readonly StoredDecision[]) => {
+    for (const ofApp of byApp(newestRevisions(decisions).map(parseDecision))) {
       await scoreFraudOf({ warehouse, reader, runtime }, ofApp, clock.now());
       const { appId, tenantId } = ofApp[0]!;
       const app = directory.current().apps.find((one) => one.appId === appId && one.tenantId === tenantId);
@@ -76,7 +76,7 @@ export function createDecisionPass(
   const position = createPosition(warehouse, 'predictions');
   const seen = createSeen();
   let readTo: number | null = null;
-  const scorePage = async (fresh: readonly Decision[], before: number): Promise<number> => {
+  const scorePage = async (fresh: readonly StoredDecision[], before: number): Promise<number> => {
     await score(fresh);
     // A decision dated in the future must not carry the position past those that come.
     const reached = Math.max(before, Math.min(clock.now(), fresh.at(-1)!.decidedAt));

@@ -1,13 +1,13 @@
 import { fraudModel } from '@tributary/models';
 import type { ModelRuntime } from '@tributary/platform/model-runtime';
 import type { Warehouse } from '@tributary/platform/warehouse';
-import type { Decision, DecisionReader } from './decision-reader.ts';
+import type { Decision, DecisionReader, StoredDecision } from './decision-reader.ts';
 import { fraudFeaturesOf } from './fraud-features.ts';
 import { writePredictions } from './prediction-writer.ts';
 
 /** The newest revision of each install among decisions. */
-export function newestRevisions(decisions: readonly Decision[]): readonly Decision[] {
-  const newest = new Map<string, Decision>();
+export function newestRevisions(decisions: readonly StoredDecision[]): readonly StoredDecision[] {
+  const newest = new Map<string, StoredDecision>();
   for (const decision of decisions) {
     const held = newest.get(decision.installId);
     if (!held || held.revision <= decision.revision) newest.set(decision.installId, decision);

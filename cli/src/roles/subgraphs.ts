@@ -4,11 +4,7 @@ import { createOpsHandler } from '@tributary/platform/ops-server';
 import { startDirectoryPublisher } from '@tributary/prisma/directory';
 import { startMirrors } from '@tributary/prisma/mirrors';
 import type { SubgraphName } from '@tributary/schema';
-import { createAttributionSubgraph } from '@tributary/subgraphs/attribution';
-import { createCampaignsSubgraph } from '@tributary/subgraphs/campaigns';
-import { createEventsSubgraph } from '@tributary/subgraphs/events';
 import { serveSubgraph } from '@tributary/subgraphs/kit';
-import { createPredictionsSubgraph } from '@tributary/subgraphs/predictions';
 import type { Subgraph, SubgraphDeps } from '@tributary/subgraphs/types';
 import type { Ports } from '../ports.ts';
 import { type RunningRole, runChecks } from '../role.ts';
@@ -33,15 +29,18 @@ export async function buildSubgraph(ports: Ports, name: SubgraphName): Promise<S
     config,
     signingSecret,
   };
+  // Each is imported when it is built, so that one alone does not load the others.
   switch (name) {
     case 'events':
-      return createEventsSubgraph(deps);
+      return (await import('@tributary/subgraphs/events')).createEventsSubgraph(deps);
     case 'attribution':
-      return createAttributionSubgraph(deps);
+      return (await import('@tributary/subgraphs/attribution')).createAttributionSubgraph(deps);
     case 'predictions':
-      return createPredictionsSubgraph(deps);
-    case 'campaigns':
+      return (await import('@tributary/subgraphs/predictions')).createPredictionsSubgraph(deps);
+    case 'campaigns': {
+      const { createCampaignsSubgraph } = await import('@tributary/subgraphs/campaigns');
       return createCampaignsSubgraph({ ...deps, relational: await ports.relational() });
+    }
   }
 }
 

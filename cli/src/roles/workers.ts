@@ -1,9 +1,10 @@
-import { createAttributionWorker } from '@tributary/workers/attribution';
-import { createPredictionsWorker } from '@tributary/workers/predictions';
 import type { Ports } from '../ports.ts';
 import { type RunningRole, runChecks } from '../role.ts';
 
-const workers = { attribution: createAttributionWorker, predictions: createPredictionsWorker } as const;
+const workers = {
+  attribution: async () => (await import('@tributary/workers/attribution')).createAttributionWorker,
+  predictions: async () => (await import('@tributary/workers/predictions')).createPredictionsWorker,
+} as const;
 
 export type WorkerName = keyof typeof workers;
 
@@ -11,7 +12,8 @@ export type WorkerName = keyof typeof workers;
 export async function startWorkerRole(ports: Ports, name: WorkerName): Promise<RunningRole> {
   const { config, clock, logger } = ports;
   const [warehouse, directory, liveBus] = await Promise.all([ports.warehouse(), ports.directory(), ports.liveBus()]);
-  const worker = workers[name]({
+  const createWorker = await workers[name]();
+  const worker = createWorker({
     warehouse,
     directory,
     liveBus,

@@ -17,7 +17,7 @@ export function isErrorCode(code: unknown): code is ErrorCode {
  * An error as callers see it: message fit for strangers, path and locations kept, `extensions` reduced to
  * `{code, requestId, retryable, details?, retryAfterSeconds?}`. A message whose code is INTERNAL is replaced by the catalogue's.
  */
-export function formatError(error: GraphQLFormattedError, requestId: string): GraphQLFormattedError {
+function formatError(error: GraphQLFormattedError, requestId: string): GraphQLFormattedError {
   const given = error.extensions?.['code'];
   const code = isErrorCode(given)
     ? given

@@ -14,7 +14,7 @@ import { createEventResolver } from './resolve-event.ts';
 import { createSharedStream, type SharedStream, type StreamKind } from './shared-stream.ts';
 
 /** A subscription that passed authentication, limits and validation. */
-export interface SubscriptionOperation {
+interface SubscriptionOperation {
   readonly document: DocumentNode;
   readonly operation: OperationDefinitionNode;
   /** Coerced: defaults filled in, nothing undeclared. */

@@ -26,11 +26,11 @@ const aKey = (text: string, given: Partial<DirectoryKey>): DirectoryKey => ({
   ...given,
 });
 
-export interface TestDirectory extends Directory {
+interface TestDirectory extends Directory {
   change(keyText: string, given: Partial<DirectoryKey>): void;
 }
 
-export function createTestDirectory(): TestDirectory {
+function createTestDirectory(): TestDirectory {
   let current: DirectorySnapshot = {
     version: 1,
     publishedAt: 0,
@@ -72,13 +72,13 @@ export interface TestGateway {
   dispose(): Promise<void>;
 }
 
-export interface Answer {
+interface Answer {
   readonly status: number;
   readonly headers: Headers;
   readonly body: FormattedExecutionResult;
 }
 
-export interface SocketOptions {
+interface SocketOptions {
   readonly key?: string | null;
   readonly headers?: Record<string, string>;
   readonly onClosed?: (code: number, reason: string) => void;
@@ -138,7 +138,7 @@ export async function startTestGateway({ remote, wrap, ...given }: TestGatewayOp
   };
 }
 
-export function openSocket(url: string, { key = apiKey, headers, onClosed }: SocketOptions = {}): Client {
+function openSocket(url: string, { key = apiKey, headers, onClosed }: SocketOptions = {}): Client {
   class HeaderWebSocket extends WebSocket {
     constructor(address: string, protocols?: string | string[]) {
       super(address, protocols, headers ? { headers } : {});

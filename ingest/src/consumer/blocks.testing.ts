@@ -24,13 +24,10 @@ export interface BlockSpec {
 }
 
 /** A block as the collector makes it. */
-export function aBlock({
-  partition = 0,
-  receivedAt,
-  blockId = uuidV7(receivedAt),
-  events,
-}: BlockSpec): LogBlock {
-  const lines = events.map((event, index) => Buffer.from(`${event.line ?? lineOf(event, blockId, index, receivedAt)}\n`));
+export function aBlock({ partition = 0, receivedAt, blockId = uuidV7(receivedAt), events }: BlockSpec): LogBlock {
+  const lines = events.map((event, index) =>
+    Buffer.from(`${event.line ?? lineOf(event, blockId, index, receivedAt)}\n`),
+  );
   return {
     header: {
       kind: 'events',

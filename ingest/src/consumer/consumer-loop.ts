@@ -3,7 +3,7 @@ import type { LogReader, LogRecord } from '@tributary/platform/event-log';
 import type { Logger } from '@tributary/platform/logger';
 import type { Warehouse } from '@tributary/platform/warehouse';
 import type { Batch } from './batch.ts';
-import { createInsertIds } from './insert-ids.ts';
+import { createInsertIds, endInserts } from './insert-ids.ts';
 import type { LiveTouches } from './live-touches.ts';
 import type { ConsumerMetrics } from './metrics.ts';
 import { createOwnedPartitions } from './owned-partitions.ts';
@@ -44,7 +44,7 @@ export function createConsumerLoop(deps: LoopDeps): ConsumerLoop {
   const { warehouse, clock, logger, settings, metrics } = deps;
   const stopping = new AbortController();
   const abandoned = new AbortController();
-  const insertIds = createInsertIds(settings.group);
+  const insertIds = createInsertIds(settings);
   const seen = createSeenFilter({ sliceMs: settings.seenSliceMs, bitsPerId: settings.seenBitsPerId });
   const recent = createRecentBlocks();
   const partitions = createOwnedPartitions(settings.maxBatchBlocks);
@@ -62,10 +62,7 @@ export function createConsumerLoop(deps: LoopDeps): ConsumerLoop {
       const version = partitions.version;
       const startedAt = performance.now();
       const persistence = persistenceFor(stopping.signal);
-      await persistence.untilDone('end the inserts of a predecessor', async () => {
-        await warehouse.ping();
-        await warehouse.killQueries(insertIds.prefix);
-      });
+      await persistence.untilDone('end the inserts of a predecessor', () => endInserts(warehouse, insertIds));
       const sinceMs = earliestOf(records, clock.now()) - settings.dedupeWindowMs - memorySlackMs;
       const mine = new Set(partitions.partitions);
       seen.restart(sinceMs);
@@ -148,6 +145,8 @@ export function createConsumerLoop(deps: LoopDeps): ConsumerLoop {
 
   async function rewind(reader: LogReader, batch: Batch): Promise<void> {
     const persistence = persistenceFor(stopping.signal);
+    // What was given up may still be running in the warehouse, and must not come after the question what is there.
+    await persistence.untilDone('end the inserts of a batch that was given up', () => endInserts(warehouse, insertIds));
     partitions.giveBack(batch);
     // All partitions: what was read of the others meanwhile is forgotten too.
     for (const [partition, offset] of partitions.nextOffsets()) {

@@ -42,10 +42,16 @@ export function insertFailureOf(error: unknown): InsertFailure {
   if (error.code === 'ROW_REFUSED' || rowRefusals.has(engineCode)) return 'rows';
   if (error.code === 'QUERY_TOO_LARGE' || engineCode === memoryLimitExceeded) return 'size';
   // The same code as for back-pressure, but of one insert over more than 100 months.
-  if (engineCode === tooManyParts && messagesOf(error).includes('Too many partitions')) return 'size';
+  if (engineCode === tooManyParts && engineMessageOf(error).includes('Too many partitions')) return 'size';
   return 'unknown';
 }
 
-function messagesOf(error: Error): string {
-  return error.cause instanceof Error ? `${error.message} ${error.cause.message}` : error.message;
+/**
+ * What the engine said, in one line. It quotes the rows around the fault: only that of an insert of a single line may be
+ * shown to the line's owner, and none belongs in a log.
+ */
+export function engineMessageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const said = error.cause instanceof Error ? error.cause.message : error.message;
+  return (said.split('\n', 1)[0] ?? '').slice(0, 500);
 }

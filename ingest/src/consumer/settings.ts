@@ -12,6 +12,8 @@ export interface ConsumerSettings {
   /** How long the first block of a batch waits for company while nothing is being inserted. */
   readonly lingerMs: number;
   readonly insertTimeoutMs: number;
+  /** What the warehouse may take to read a request that has arrived. */
+  readonly settleMs: number;
   readonly firstBackoffMs: number;
   readonly longestBackoffMs: number;
   /** A repeat within this time of the first event is always recognised. */
@@ -34,6 +36,7 @@ export const defaultConsumerSettings: ConsumerSettings = {
   maxBatchBlocks: 2_000,
   lingerMs: 100,
   insertTimeoutMs: 60_000,
+  settleMs: 100,
   firstBackoffMs: 100,
   longestBackoffMs: 5_000,
   dedupeWindowMs: 7 * dayMs,

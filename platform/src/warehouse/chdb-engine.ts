@@ -56,6 +56,20 @@ function engineConfig(memoryBytes: number): string {
     background_fetches_pool_size: 1,
     max_thread_pool_free_size: 32,
   };
-  const lines = Object.entries(settings).map(([name, value]) => `  <${name}>${value}</${name}>`);
-  return ['<clickhouse>', ...lines, '</clickhouse>', ''].join('\n');
+  const tables = {
+    // The consumer commits its offset after an insert, so the part must outlive a power cut, not only a dead process.
+    fsync_after_insert: 1,
+    fsync_part_directory: 1,
+  };
+  const xml = (entries: object, indent: string) =>
+    Object.entries(entries).map(([name, value]) => `${indent}<${name}>${value}</${name}>`);
+  return [
+    '<clickhouse>',
+    ...xml(settings, '  '),
+    '  <merge_tree>',
+    ...xml(tables, '    '),
+    '  </merge_tree>',
+    '</clickhouse>',
+    '',
+  ].join('\n');
 }

@@ -13,6 +13,8 @@ export interface ChdbHandlerOptions {
   readonly pool: LanePool;
   readonly control: Lane;
   readonly logger: Logger;
+  /** Whether other hosts may call it by whatever name. */
+  readonly allowRemote: boolean;
   readonly opsHandler?: (request: IncomingMessage, response: ServerResponse) => boolean | Promise<boolean>;
 }
 
@@ -32,7 +34,9 @@ export function createChdbHandler(options: ChdbHandlerOptions): Handler {
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (await options.opsHandler?.(request, response)) return;
     const path = (request.url ?? '/').split('?', 1)[0];
-    if (fromBrowser(request)) return sendText(response, 403, 'Requests from web pages are refused here.\n');
+    if (fromBrowser(request) || !(options.allowRemote || namesLoopback(request))) {
+      return sendText(response, 403, 'Requests from web pages are refused here.\n');
+    }
     if (path === '/ping' || (path === '/' && request.method === 'GET' && !request.url?.includes('?'))) {
       return sendText(response, 200, 'Ok.\n');
     }
@@ -163,6 +167,10 @@ function sendText(response: ServerResponse, status: number, text: string, header
 /** A page in a browser on this machine can send requests to loopback too; nothing that is meant to come here does so. */
 const fromBrowser = ({ headers }: IncomingMessage): boolean =>
   headers.origin !== undefined || headers['sec-fetch-site'] !== undefined;
+
+/** A foreign name in Host is a page whose name was pointed at this machine. */
+const namesLoopback = ({ headers }: IncomingMessage): boolean =>
+  /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i.test(headers.host ?? '');
 
 /** Read once: a SET with an unknown name would fail, and so would every later attempt to set it back. */
 function readSettingNames(control: Lane): ReadonlySet<string> {

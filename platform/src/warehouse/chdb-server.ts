@@ -62,9 +62,10 @@ export async function startChdbServer(options: ChdbServerOptions): Promise<ChdbS
   const lanes = openLanes(options, readers + 2);
   const [control, writer, ...readerLanes] = lanes as [Lane, Lane, ...Lane[]];
   const pool = createLanePool({ control, writer, readers: readerLanes, maxQueued: options.maxQueued ?? 256, logger });
-  const server = createServer(
-    createChdbHandler({ pool, control, logger, ...(options.opsHandler ? { opsHandler: options.opsHandler } : {}) }),
-  );
+  const { allowRemote = false, opsHandler } = options;
+  const handler = createChdbHandler({ pool, control, logger, allowRemote, ...(opsHandler ? { opsHandler } : {}) });
+  // Parameters travel in the URL, up to what ClickHouse takes there (http_max_uri_size).
+  const server = createServer({ maxHeaderSize: 1_048_576 }, handler);
   // Larger than the client's idle time (2.5 s), so that it never writes into a socket that is being closed.
   server.keepAliveTimeout = 10_000;
   try {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Warehouse } from '../warehouse.ts';
+import { chdbProcessEnv } from './chdb-process.ts';
 import { openClickHouseWarehouse } from './clickhouse.ts';
 import { migrateWarehouse, type WarehouseLocation } from './migrate.ts';
 
@@ -78,6 +79,7 @@ async function startChild(options: object): Promise<{ readonly child: ChildProce
   const entry = fileURLToPath(new URL('./chdb-child.ts', import.meta.url));
   const child = fork(entry, [JSON.stringify(options)], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    env: { ...process.env, ...chdbProcessEnv },
     // Not the test runner's: its VM modules are of no use there.
     execArgv: ['--no-warnings'],
   });

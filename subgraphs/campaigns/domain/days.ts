@@ -1,5 +1,3 @@
-import type { TimeBounds } from '../../src/kit.ts';
-
 /** Calendar days `YYYY-MM-DD`; `from` inclusive, `to` exclusive. Empty when equal. */
 export interface DayBounds {
   readonly from: string;
@@ -13,7 +11,7 @@ const dayMs = 86_400_000;
  * all; by its beginning, so that ranges that follow one another share no day and miss none, and the last 30 × 24 hours
  * hold 30 days.
  */
-export function daysBegunIn(range: TimeBounds, timezone: string): DayBounds {
+export function daysBegunIn(range: { readonly fromMs: number; readonly toMs: number }, timezone: string): DayBounds {
   const dayOf = new Intl.DateTimeFormat('en-CA', {
     timeZone: timezone,
     year: 'numeric',

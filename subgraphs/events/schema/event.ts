@@ -1,19 +1,19 @@
 import { personIdOf, trimDecimal } from '@tributary/schema';
 import {
   addConnection,
-  type addEntityStub,
   connectionArgs,
   connectionOf,
+  type IdReference,
   operationNow,
   parsePage,
   parseTimeRange,
   requireApp,
   requireScope,
   type SubgraphKit,
+  type TypeRef,
 } from '../../src/kit.ts';
 import type { SubgraphDeps } from '../../src/types.ts';
 import { type EventReader, type EventRow, eventCursorOf } from '../event-reader.ts';
-import type { addPerson } from './person.ts';
 
 interface EventNode extends EventRow {
   readonly appId: string;
@@ -33,14 +33,12 @@ function parseProperties(text: string): unknown {
   return text === '' ? {} : (JSON.parse(text) as unknown);
 }
 
-/** `Event`, its connection and `Query.events`. */
-export function addEvent(
-  kit: SubgraphKit,
-  deps: SubgraphDeps,
-  reader: EventReader,
-  refs: { readonly Person: ReturnType<typeof addPerson>; readonly Campaign: ReturnType<typeof addEntityStub> },
-): void {
-  const { builder, Money, TimeRange } = kit;
+interface EventRefs {
+  readonly Person: TypeRef<IdReference>;
+  readonly Campaign: TypeRef<IdReference>;
+}
+
+function addEventType({ builder, Money }: SubgraphKit, deps: SubgraphDeps, refs: EventRefs) {
   const Event = builder.objectRef<EventNode>('Event');
   Event.implement({
     description: 'One stored event.',
@@ -94,7 +92,13 @@ export function addEvent(
       }),
     }),
   });
-  const EventConnection = addConnection(kit, 'Event', Event);
+  return Event;
+}
+
+/** `Event`, its connection and `Query.events`. */
+export function addEvent(kit: SubgraphKit, deps: SubgraphDeps, reader: EventReader, refs: EventRefs): void {
+  const { builder, TimeRange } = kit;
+  const EventConnection = addConnection(kit, 'Event', addEventType(kit, deps, refs));
   builder.queryField('events', (t) =>
     t.field({
       type: EventConnection,

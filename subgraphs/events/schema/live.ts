@@ -1,12 +1,18 @@
-import { type addEntityStub, encodeCursor, operationNow, requireApp, type SubgraphKit } from '../../src/kit.ts';
+import {
+  encodeCursor,
+  type IdReference,
+  operationNow,
+  requireApp,
+  type SubgraphKit,
+  type TypeRef,
+} from '../../src/kit.ts';
 import type { SubgraphDeps } from '../../src/types.ts';
 import type { LiveRow, LiveSnapshot, LiveTotals, LiveWindow } from '../domain/live.ts';
 import type { LiveHub } from '../live-hub.ts';
-import type { addApp } from './app.ts';
 
 export interface LiveSchemaDeps {
-  readonly App: ReturnType<typeof addApp>;
-  readonly Campaign: ReturnType<typeof addEntityStub>;
+  readonly App: TypeRef<IdReference>;
+  readonly Campaign: TypeRef<IdReference>;
   readonly hub: LiveHub;
   readonly read: (
     app: ReturnType<typeof requireApp>,

@@ -6,6 +6,7 @@ import {
   requireApp,
   type SubgraphContext,
   type SubgraphKit,
+  type TypeRef,
 } from '../../src/kit.ts';
 import type { SubgraphDeps } from '../../src/types.ts';
 import { personLoader } from '../loaders.ts';
@@ -26,17 +27,12 @@ function requirePerson(
   return { app: requireApp(context, deps.directory, parts.appId), deviceKey: parts.deviceKey };
 }
 
-/** `Person` and `Query.person`. */
-export function addPerson(kit: SubgraphKit, deps: SubgraphDeps, reader: PersonReader) {
-  const { builder, Money } = kit;
-  const factsOf = async (
-    id: string,
-    context: SubgraphContext,
-  ): Promise<{ app: DirectoryApp; facts: PersonFacts | null }> => {
-    const { app, deviceKey } = requirePerson(context, deps, id);
-    const loader = personLoader(context, reader, app, operationNow(context, deps.clock));
-    return { app, facts: await loader.load(deviceKey) };
-  };
+type FactsOf = (
+  id: string,
+  context: SubgraphContext,
+) => Promise<{ readonly app: DirectoryApp; readonly facts: PersonFacts | null }>;
+
+function addPersonType({ builder, Money }: SubgraphKit, deps: SubgraphDeps, factsOf: FactsOf) {
   const Person = builder.objectRef<IdReference>('Person');
   Person.implement({
     description: `Someone known by the device they use an app on; facts of their last ${personLookbackDays} days.`,
@@ -73,7 +69,18 @@ export function addPerson(kit: SubgraphKit, deps: SubgraphDeps, reader: PersonRe
     }),
   });
   asIdEntity(builder, Person);
-  builder.queryField('person', (t) =>
+  return Person;
+}
+
+/** `Person` and `Query.person`. */
+export function addPerson(kit: SubgraphKit, deps: SubgraphDeps, reader: PersonReader): TypeRef<IdReference> {
+  const factsOf: FactsOf = async (id, context) => {
+    const { app, deviceKey } = requirePerson(context, deps, id);
+    const loader = personLoader(context, reader, app, operationNow(context, deps.clock));
+    return { app, facts: await loader.load(deviceKey) };
+  };
+  const Person = addPersonType(kit, deps, factsOf);
+  kit.builder.queryField('person', (t) =>
     t.field({
       type: Person,
       nullable: true,

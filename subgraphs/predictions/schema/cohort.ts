@@ -6,6 +6,7 @@ import {
   requireApp,
   requireCampaign,
   type SubgraphKit,
+  type TypeRef,
 } from '../../src/kit.ts';
 import type { SubgraphDeps } from '../../src/types.ts';
 import type { CohortReader, FraudCounts } from '../cohort-reader.ts';
@@ -17,6 +18,8 @@ interface CohortLtv extends CohortSums {
   readonly horizonDays: number;
   readonly currency: string;
 }
+
+const rangeDescription = 'Which installs, by their time.';
 
 function addCohortLtv({ builder, Money }: SubgraphKit) {
   return builder.objectRef<CohortLtv>('CohortLtv').implement({
@@ -64,12 +67,16 @@ function addFraudSummary({ builder }: SubgraphKit) {
   });
 }
 
-/** `Campaign.predictedLtv`, `Campaign.fraud` and `App.predictedLtv`. */
-export function addCohorts(kit: SubgraphKit, deps: SubgraphDeps, reader: CohortReader): void {
+interface CohortSchema {
+  readonly kit: SubgraphKit;
+  readonly deps: SubgraphDeps;
+  readonly reader: CohortReader;
+  readonly Ltv: TypeRef<CohortLtv>;
+}
+
+function addCampaign({ kit, deps, reader, Ltv }: CohortSchema): void {
   const { builder, TimeRange } = kit;
-  const Ltv = addCohortLtv(kit);
   const FraudSummary = addFraudSummary(kit);
-  const rangeDescription = 'Which installs, by their time.';
   const Campaign = builder.objectRef<IdReference>('Campaign');
   Campaign.implement({
     description: 'A campaign.',
@@ -104,7 +111,10 @@ export function addCohorts(kit: SubgraphKit, deps: SubgraphDeps, reader: CohortR
     }),
   });
   asIdEntity(builder, Campaign);
+}
 
+function addApp({ kit, deps, reader, Ltv }: CohortSchema): void {
+  const { builder, TimeRange } = kit;
   const App = builder.objectRef<IdReference>('App');
   App.implement({
     description: 'An app that sends events.',
@@ -128,4 +138,11 @@ export function addCohorts(kit: SubgraphKit, deps: SubgraphDeps, reader: CohortR
     }),
   });
   asIdEntity(builder, App);
+}
+
+/** `Campaign.predictedLtv`, `Campaign.fraud` and `App.predictedLtv`. */
+export function addCohorts(kit: SubgraphKit, deps: SubgraphDeps, reader: CohortReader): void {
+  const schema = { kit, deps, reader, Ltv: addCohortLtv(kit) };
+  addCampaign(schema);
+  addApp(schema);
 }

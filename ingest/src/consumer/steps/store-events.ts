@@ -4,7 +4,8 @@ import type { DeadLetter } from '@tributary/schema';
 import type { Batch } from '../batch.ts';
 import { lineText } from '../batch.ts';
 import { deadLetterOf, parseLineIdentity } from '../dead-letter-rows.ts';
-import type { InsertIds } from '../insert-ids.ts';
+import { insertFailureOf } from '../engine-errors.ts';
+import { endInserts, type InsertIds } from '../insert-ids.ts';
 import { bodyOf, countLines, type LineRun, runsToStore, withoutStored } from '../line-runs.ts';
 import type { Persistence } from '../persistence.ts';
 import { readStoredLines } from '../questions.ts';
@@ -32,7 +33,8 @@ export async function storeEvents(batch: Batch, deps: StoreEventsDeps): Promise<
   const runs = runsToStore(events);
   const target = {
     insert: (lines: readonly LineRun[]) => insertLines('events', lines, deps),
-    absentOf: (lines: readonly LineRun[]) => absentEvents(lines, deps),
+    absentOf: (lines: readonly LineRun[], { mayStillRun }: { readonly mayStillRun: boolean }) =>
+      absentEvents(lines, mayStillRun, deps),
   };
   const refused = await storeLines(target, runs, deps.persistence);
   return {
@@ -59,19 +61,23 @@ export async function insertLines(
       signal,
     });
   } catch (error) {
-    logger.warn({ err: error, table, lines: countLines(lines) }, 'an insert failed');
+    const failure = insertFailureOf(error);
+    // The engine quotes the rows that it refuses, and bodies are never logged.
+    if (failure === 'rows')
+      logger.warn({ table, lines: countLines(lines) }, 'the warehouse refused a row of an insert');
+    else logger.warn({ err: error, failure, table, lines: countLines(lines) }, 'an insert failed');
     throw error;
   }
 }
 
 async function absentEvents(
   lines: readonly LineRun[],
+  mayStillRun: boolean,
   { warehouse, persistence, insertIds }: StoreEventsDeps,
 ): Promise<readonly LineRun[]> {
   const stored = await persistence.untilDone('ask what a failed insert stored', async () => {
-    await warehouse.ping();
     // What is still running could store lines after they were found absent.
-    await warehouse.killQueries(insertIds.prefix);
+    if (mayStillRun) await endInserts(warehouse, insertIds);
     return readStoredLines(
       warehouse,
       lines.map(({ block }) => block.record.header.blockId),

@@ -1,5 +1,5 @@
 import type { LineRef } from '../batch.ts';
-import { type InsertFailure, insertFailureOf } from '../engine-errors.ts';
+import { engineMessageOf, type InsertFailure, insertFailureOf } from '../engine-errors.ts';
 import { countLines, firstLineOf, halvesOf, type LineRun } from '../line-runs.ts';
 import type { Persistence } from '../persistence.ts';
 
@@ -7,10 +7,10 @@ import type { Persistence } from '../persistence.ts';
 export interface LineTarget {
   insert(runs: readonly LineRun[]): Promise<{ readonly writtenRows: number }>;
   /**
-   * Those of the lines that are not stored, once no insert of them can still be running. Must not reject save when
-   * stopped.
+   * Those of the lines that are not stored. `mayStillRun`: nobody said that the last insert has ended, so it is ended
+   * first. Must not reject save when stopped.
    */
-  absentOf(runs: readonly LineRun[]): Promise<readonly LineRun[]>;
+  absentOf(runs: readonly LineRun[], state: { readonly mayStillRun: boolean }): Promise<readonly LineRun[]>;
 }
 
 /** A line that the warehouse will never take. */
@@ -46,7 +46,7 @@ export async function storeLines(
       failures += 1;
       await persistence.pause(failures);
     }
-    const absent = await target.absentOf(lines);
+    const absent = await target.absentOf(lines, { mayStillRun: kind === 'unknown' });
     const missing = countLines(absent);
     if (missing === 0) continue;
     if (kind === 'rows' && single) refused.push({ line: firstLineOf(absent), message });
@@ -64,6 +64,6 @@ async function tryInsert(target: LineTarget, lines: readonly LineRun[]): Promise
     // The engine takes an empty line or `[]` for no row at all, without a word: find the line as if it had complained.
     return { kind: 'rows', message: `The warehouse made ${writtenRows} rows of ${expected} lines.` };
   } catch (error) {
-    return { kind: insertFailureOf(error), message: error instanceof Error ? error.message : String(error) };
+    return { kind: insertFailureOf(error), message: engineMessageOf(error) };
   }
 }

@@ -1,0 +1,135 @@
+import type { EventLog, LogReader } from '@tributary/platform/event-log';
+import type { InsertBytes, Warehouse } from '@tributary/platform/warehouse';
+import { CodedError } from '@tributary/schema';
+import { linesOf } from './memory-warehouse.testing.ts';
+
+/**
+ * What goes wrong at one call of a port.
+ * - `fail_*`: the call rejects. `crash_*`: the consumer's process ends there: this and all its later calls never settle.
+ * - `before`: nothing was done. `after`: it was done. `half`: of an insert, only the lines of its first month were.
+ * - `late`: the consumer ends, but its insert goes on running and is done later, unless somebody ends it.
+ */
+export type Fault =
+  | 'fail_before'
+  | 'fail_after'
+  | 'fail_half'
+  | 'crash_before'
+  | 'crash_after'
+  | 'crash_half'
+  | 'crash_late';
+
+export interface FaultyPorts {
+  readonly warehouse: Warehouse;
+  readonly eventLog: EventLog;
+  /** Resolves when the consumer's process has ended. */
+  readonly crashed: Promise<void>;
+}
+
+/** Inserts that outlive the process that sent them. */
+export interface LateInserts {
+  add(queryId: string, run: () => Promise<unknown>): void;
+  /** Ends those with the prefix: each is either done or dropped before this resolves. */
+  end(prefix: string): Promise<void>;
+  /** Lets one of them be done. */
+  runOne(): Promise<void>;
+}
+
+export function createLateInserts(): LateInserts {
+  const waiting: { queryId: string; run: () => Promise<unknown> }[] = [];
+  return {
+    add: (queryId, run) => void waiting.push({ queryId, run }),
+    async end(prefix) {
+      const mine = waiting.filter(({ queryId }) => queryId.startsWith(prefix));
+      for (const insert of mine) waiting.splice(waiting.indexOf(insert), 1);
+      // Half of them are too far gone to be stopped.
+      for (const [index, { run }] of mine.entries()) if (index % 2 === 0) await run().catch(() => {});
+    },
+    async runOne() {
+      await waiting
+        .shift()
+        ?.run()
+        .catch(() => {});
+    },
+  };
+}
+
+/**
+ * The ports of one consumer process, with a fault at some of their calls: `nextFault` is asked at each insert, question
+ * and commit. All processes share the stores behind.
+ */
+export function createFaultyPorts(
+  stores: { readonly warehouse: Warehouse; readonly eventLog: EventLog; readonly late: LateInserts },
+  nextFault: (call: 'insert' | 'query' | 'commit') => Fault | null,
+): FaultyPorts {
+  const { warehouse, eventLog, late } = stores;
+  const crash = Promise.withResolvers<void>();
+  let isCrashed = false;
+
+  async function at<T>(
+    call: 'insert' | 'query' | 'commit',
+    work: () => Promise<T>,
+    partly: { readonly half?: () => Promise<unknown>; readonly late?: () => void } = {},
+  ): Promise<T> {
+    if (isCrashed) return never<T>();
+    await late.runOne();
+    const fault = nextFault(call);
+    if (!fault) return alive(await work());
+    const [how, when] = fault.split('_') as ['fail' | 'crash', 'before' | 'after' | 'half' | 'late'];
+    if (when === 'after') await work();
+    if (when === 'half') await partly.half?.();
+    if (when === 'late') partly.late?.();
+    if (how === 'fail') throw new CodedError('WAREHOUSE_UNAVAILABLE', { message: `injected: ${fault} at ${call}` });
+    isCrashed = true;
+    crash.resolve();
+    return never<T>();
+  }
+  const alive = <T>(value: T): T | Promise<T> => (isCrashed ? never<T>() : value);
+
+  return {
+    crashed: crash.promise,
+    warehouse: {
+      ...warehouse,
+      query: (definition, params, options) => at('query', () => warehouse.query(definition, params, options)),
+      insertBytes(insert) {
+        const run = () => warehouse.insertBytes(insert);
+        return at('insert', run, {
+          half: () => warehouse.insertBytes(firstMonthOf(insert)),
+          late: () => late.add(insert.queryId ?? '', run),
+        });
+      },
+      insertRows: (insert) => at('insert', () => warehouse.insertRows(insert)),
+      killQueries: async (prefix) => {
+        if (isCrashed) return never<void>();
+        await late.end(prefix);
+        await warehouse.killQueries(prefix);
+      },
+    },
+    eventLog: {
+      ...eventLog,
+      async openReader(options) {
+        const reader = await eventLog.openReader(options);
+        return {
+          ...reader,
+          next: async (request) => (isCrashed ? never() : alive(await reader.next(request))),
+          commit: (partition, nextOffset) => at('commit', () => reader.commit(partition, nextOffset)),
+        } satisfies LogReader;
+      },
+    },
+  };
+}
+
+/** The lines of an insert that fall into the month of its first line: what is left of one over two months, cut in between. */
+function firstMonthOf(insert: InsertBytes): InsertBytes {
+  const monthOf = (line: string) => {
+    const { occurred_at } = JSON.parse(line) as { occurred_at?: number };
+    return typeof occurred_at === 'number' ? new Date(occurred_at).toISOString().slice(0, 7) : null;
+  };
+  const lines = linesOf(insert);
+  const first = monthOf(lines[0]!);
+  const kept = lines.filter((line) => first !== null && monthOf(line) === first);
+  return { ...insert, body: Buffer.from(kept.map((line) => `${line}\n`).join('')) };
+}
+
+function never<T>(): Promise<T> {
+  return new Promise<T>(() => {});
+}
