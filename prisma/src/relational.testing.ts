@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { jest } from '@jest/globals';
 import pg from 'pg';
 import { openRelational, type Relational } from './client.ts';
 import { migrateRelational } from './migrate.ts';
@@ -58,6 +59,8 @@ const url = process.env['TRIBUTARY_TEST_POSTGRES_URL'];
 
 /** One suite for both forms of the store; the server's is skipped, by name, where there is no server. */
 export function describeEachStore(title: string, suite: (openStore: () => Promise<TestStore>) => void): void {
+  // PGlite's first start takes 3 s alone and many times that on a busy machine.
+  jest.setTimeout(120_000);
   describe(`${title} on PGlite`, () => suite(embeddedStore));
   if (url) describe(`${title} on Postgres`, () => suite(() => serverStore(url)));
   else describe.skip(`${title} on Postgres (TRIBUTARY_TEST_POSTGRES_URL is not set)`, () => suite(embeddedStore));
