@@ -224,6 +224,19 @@ describe('subscriptions', () => {
     }
   });
 
+  it('of totals are opened anew when the subgraph ends them, since totals have no end', async () => {
+    test = await startTestGateway({ tuning: { reopenDelaysMs: [5] } });
+    const live = collect(test.socket(), liveQuery, { appId: 'app_1' });
+    await until(() => test.world.upstreams() === 1);
+    test.world.emit([{ campaign: 'cmp_1', installs: 1 }]);
+    await until(() => live.results.length === 1);
+    test.world.endLive();
+    await until(() => test.world.counts['live opened'] === 2);
+    test.world.emit([{ campaign: 'cmp_2', installs: 2 }]);
+    await until(() => live.results.length === 3);
+    expect(live.results.map(rowsOf)).toEqual([expect.any(Array), expect.any(Array), expect.any(Array)]);
+  });
+
   it('are refused when they do not fit the schema, also where validation itself throws', async () => {
     test = await startTestGateway();
     const codeOf = async (query: string, variables: Record<string, unknown> = {}) => {

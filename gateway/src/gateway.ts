@@ -101,6 +101,8 @@ type Route = (request: IncomingMessage, response: ServerResponse, requestId: str
  * The public GraphQL endpoint: queries and mutations at `/graphql`, subscriptions over graphql-transport-ws at the same path and
  * over server-sent events at `/graphql/stream`, the console's session at `/session`, and its files at every other path.
  *
+ * Over 50 lines: one closure, whose parts share this state.
+ *
  * @example
  * const gateway = await createGateway({ config, directory, clock, logger, signingSecret, subgraphs });
  * const { url } = await gateway.listen();

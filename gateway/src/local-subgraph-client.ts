@@ -5,6 +5,7 @@ import {
   execute,
   type FormattedExecutionResult,
   GraphQLError,
+  type GraphQLFormattedError,
   type GraphQLSchema,
   parse,
   subscribe,
@@ -20,6 +21,8 @@ export interface LocalSubgraph {
   readonly schema: GraphQLSchema;
   readonly sdl: string;
   createContext(input: { readonly callerToken: unknown; readonly signal?: AbortSignal }): unknown;
+  /** An error as it would go out over HTTP, logged if it is a fault. Without it, errors are shaped and reported here. */
+  formatError?(error: unknown): GraphQLError;
 }
 
 type Prepared = { readonly document: DocumentNode } | { readonly errors: readonly GraphQLError[] };
@@ -32,6 +35,7 @@ const longestCachedText = 65_536;
  * Runs operations on a subgraph of this process: no HTTP, no serialisation, and each text is parsed and validated once
  * (Apollo's LocalGraphQLDataSource does both on every call). Custom scalars must serialise to JSON values. Disposing of the
  * client does not dispose of the subgraph.
+ * Over 50 lines: one closure, whose parts share this state.
  */
 export function createLocalSubgraphClient(subgraph: LocalSubgraph): SubgraphClient {
   const prepared = createLru<string, Prepared>(preparedOperations);
@@ -56,6 +60,7 @@ export function createLocalSubgraphClient(subgraph: LocalSubgraph): SubgraphClie
   function shaped(result: ExecutionResult, request: SubgraphRequest): FormattedExecutionResult {
     if (!result.errors) return result as FormattedExecutionResult;
     const errors = result.errors.map((error) => {
+      if (subgraph.formatError) return plain(subgraph.formatError(error));
       const { formatted, unexpected } = formatResolverError(error);
       if (unexpected) report(unexpected, request);
       return formatted;
@@ -65,6 +70,7 @@ export function createLocalSubgraphClient(subgraph: LocalSubgraph): SubgraphClie
 
   /** Also for a planned text that does not fit the schema: the composed graph is out of step; not the caller's fault. */
   function failed(thrown: unknown, request: SubgraphRequest): FormattedExecutionResult {
+    if (subgraph.formatError) return { errors: [plain(subgraph.formatError(thrown))] };
     if (thrown instanceof CodedError) return { errors: [toGraphQLError(thrown).toJSON()] };
     report(thrown, request);
     return { errors: [toGraphQLError(new CodedError('INTERNAL')).toJSON()] };
@@ -120,6 +126,12 @@ export function createLocalSubgraphClient(subgraph: LocalSubgraph): SubgraphClie
       prepared.clear();
     },
   };
+}
+
+/** Locations point into the planner's text, which nobody sees. */
+function plain(error: GraphQLError): GraphQLFormattedError {
+  const { locations: _, ...formatted } = error.toJSON();
+  return formatted;
 }
 
 type Source = AsyncGenerator<ExecutionResult, void, void>;

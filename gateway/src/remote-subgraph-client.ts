@@ -30,6 +30,7 @@ const keepAliveMs = 4_000;
 /**
  * A subgraph behind HTTP (undici pool, keep-alive) and one multiplexed graphql-transport-ws connection for all its
  * subscriptions, opened when the first needs it and again after a loss when the next one needs it.
+ * Over 50 lines: one closure, whose parts share this state.
  */
 export function createRemoteSubgraphClient(options: RemoteSubgraphOptions): SubgraphClient {
   const endpoint = new URL(options.url);

@@ -26,6 +26,8 @@ export function openRedisConnection(options: RedisConnectionOptions): RedisConne
   const { url, name, logger, whileAway, commandTimeoutMs = 500 } = options;
   const settings = {
     connectTimeout: 2_000,
+    // ioredis sets this timer even when the socket is closed already; its default of 2 s would hold every exit that long.
+    disconnectTimeout: 100,
     connectionName: `tributary-${name}`,
     retryStrategy: (attempt: number) => Math.min(2_000, 50 * 2 ** Math.min(attempt, 6)),
     maxRetriesPerRequest: whileAway === 'wait' ? null : 0,

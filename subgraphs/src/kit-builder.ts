@@ -4,7 +4,6 @@ import DirectivePlugin from '@pothos/plugin-directives';
 import FederationPlugin from '@pothos/plugin-federation';
 import { CodedError, decimalPattern, type Money, trimDecimal } from '@tributary/schema';
 import { GraphQLScalarType, Kind, type ValueNode } from 'graphql';
-import type { ConnectionPageInfo } from './kit-connection.ts';
 import type { SubgraphContext } from './types.ts';
 
 /** The Pothos types that every subgraph's builder is made with. */
@@ -28,6 +27,14 @@ export interface TimeRangeInput {
   lastDays?: number | null | undefined;
   from?: number | null | undefined;
   to?: number | null | undefined;
+}
+
+/** `PageInfo` of a connection (Relay). */
+export interface ConnectionPageInfo {
+  readonly hasNextPage: boolean;
+  readonly hasPreviousPage: boolean;
+  readonly startCursor: string | null;
+  readonly endCursor: string | null;
 }
 
 const isoMs = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})$/;

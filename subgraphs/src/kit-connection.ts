@@ -1,13 +1,6 @@
 import { CodedError } from '@tributary/schema';
 import type { z } from 'zod';
-import type { SubgraphBuilder, SubgraphKit, TypeRef } from './kit-builder.ts';
-
-export interface ConnectionPageInfo {
-  readonly hasNextPage: boolean;
-  readonly hasPreviousPage: boolean;
-  readonly startCursor: string | null;
-  readonly endCursor: string | null;
-}
+import type { ConnectionPageInfo, SubgraphBuilder, SubgraphKit, TypeRef } from './kit-builder.ts';
 
 export interface Connection<T> {
   readonly edges: readonly { readonly cursor: string; readonly node: T }[];

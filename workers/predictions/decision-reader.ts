@@ -141,7 +141,13 @@ export const burstsQuery = defineQuery({
   }),
   row: z.object({ site: z.string(), model: z.string(), hourMs: z.number(), installs: z.number() }),
 });
-export type Burst = z.output<typeof burstsQuery.row>;
+
+/** Installs by site, device model and hour (epoch ms) where there was more than one; keys by `burstKey`. */
+export type Bursts = ReadonlyMap<string, number>;
+
+export function burstKey(site: string, deviceModel: string, hourMs: number): string {
+  return JSON.stringify([site, deviceModel, hourMs]);
+}
 
 /** Where reading decisions goes on: after this one. */
 export interface DecisionCursor {
@@ -156,7 +162,7 @@ export interface DecisionReader {
   /** Facts of the install events behind decisions of one app, and bursts around them. */
   readInstallFacts(
     decisions: readonly Decision[],
-  ): Promise<{ readonly facts: ReadonlyMap<string, InstallFacts>; readonly bursts: readonly Burst[] }>;
+  ): Promise<{ readonly facts: ReadonlyMap<string, InstallFacts>; readonly bursts: Bursts }>;
 }
 
 const hourMs = 3_600_000;
@@ -183,7 +189,10 @@ export function createDecisionReader(warehouse: Warehouse): DecisionReader {
           toMs: (Math.floor(toMs / hourMs) + 1) * hourMs,
         }),
       ]);
-      return { facts: new Map(facts.map((row) => [row.installId, row])), bursts };
+      return {
+        facts: new Map(facts.map((row) => [row.installId, row])),
+        bursts: new Map(bursts.map((row) => [burstKey(row.site, row.model, row.hourMs), row.installs])),
+      };
     },
   };
 }

@@ -1,5 +1,5 @@
 import type { FeatureRow } from '@tributary/platform/model-runtime';
-import type { Burst, Decision, InstallFacts } from './decision-reader.ts';
+import { type Bursts, burstKey, type Decision, type InstallFacts } from './decision-reader.ts';
 
 const hourMs = 3_600_000;
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
@@ -15,23 +15,18 @@ function deviceIds(facts: InstallFacts): readonly string[] {
   return [facts.idfa, facts.idfv, facts.gaid, facts.androidId].filter((id) => id !== '' && !zeros.test(id));
 }
 
-function burstOf(decision: Decision, facts: InstallFacts | undefined, bursts: readonly Burst[]): number | null {
+function burstOf(decision: Decision, facts: InstallFacts | undefined, bursts: Bursts): number | null {
   const site = decision.candidates.find((one) => one.reason === 'won')?.touchpoint.siteId;
   if (!site || !facts) return null;
   const hour = Math.floor(decision.installedAt / hourMs) * hourMs;
-  const burst = bursts.find((one) => one.site === site && one.model === facts.deviceModel && one.hourMs === hour);
-  return burst?.installs ?? 1;
+  return bursts.get(burstKey(site, facts.deviceModel, hour)) ?? 1;
 }
 
 /**
  * The fraud features (models/features.json) of one decision. `facts` is undefined where the install event is gone
  * (retention, erasure): what only it could tell then reads as nothing wrong.
  */
-export function fraudFeaturesOf(
-  decision: Decision,
-  facts: InstallFacts | undefined,
-  bursts: readonly Burst[],
-): FeatureRow {
+export function fraudFeaturesOf(decision: Decision, facts: InstallFacts | undefined, bursts: Bursts): FeatureRow {
   const { candidates, installedAt } = decision;
   const clicks = candidates.filter((one) => one.touchpoint.kind === 'click' && one.ctitSeconds >= 0);
   const begin = facts?.installBeginAt ?? 0;

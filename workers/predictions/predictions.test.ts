@@ -5,10 +5,7 @@ import { defineQuery } from '@tributary/platform/warehouse';
 import { startTestWarehouse, type TestWarehouse } from '@tributary/platform/warehouse/test-warehouse.testing';
 import { loadConfig } from '@tributary/schema';
 import { z } from 'zod';
-import type { Decision, InstallFacts } from './decision-reader.ts';
-import { fraudFeaturesOf } from './fraud-features.ts';
 import { createPredictionsWorker } from './index.ts';
-import { observationsOf } from './ltv-reader.ts';
 import { aCandidate, aDecisionRow, aDirectoryOf, anEventRow } from './rows.testing.ts';
 
 const day = 86_400_000;
@@ -143,7 +140,7 @@ describe('the predictions worker', () => {
           event_kind: 'refund',
           device_key: 'd1',
           occurred_at: installedAt + 5 * day,
-          revenue_amount: '1',
+          revenue_amount: tenant === 'a' ? '1' : '10',
           revenue_currency: 'USD',
         }),
       ]);
@@ -333,82 +330,4 @@ describe('the predictions worker', () => {
     expect(rows).toHaveLength(4 * count);
     expect(rows.filter((row) => row.model === 'fraud-rules' && row.predicted > 0)).toEqual([]);
   }, 120_000);
-});
-
-describe('fraud features', () => {
-  const decision = (candidates: object[]): Decision => ({
-    tenantId: 'ten_a',
-    appId: 'app_a',
-    installId: 'app_a:native:x',
-    revision: 1,
-    verdict: 'install',
-    platform: 'ios',
-    installedAt: 100_000,
-    decidedAt: 100_000,
-    ctitSeconds: null,
-    candidates: candidates as unknown as Decision['candidates'],
-  });
-  const facts: InstallFacts = {
-    installId: 'app_a:native:x',
-    idfa: '',
-    idfv: '',
-    gaid: '',
-    androidId: '',
-    deviceModel: 'iPhone16,1',
-    flags: [],
-    installBeginAt: 0,
-  };
-
-  it('count clicks between the begin of the install and its opening', () => {
-    const clicks = [70_000, 90_000, 99_000].map((occurredAt) =>
-      aCandidate({ occurredAt, ctitSeconds: (100_000 - occurredAt) / 1_000, reason: 'older_than_winner' }),
-    );
-    expect(fraudFeaturesOf(decision(clicks), { ...facts, installBeginAt: 80_000 }, [])).toMatchObject({
-      clicks_after_install_begin: 2,
-      closest_click_ctit_seconds: 1,
-      candidate_count: 3,
-    });
-  });
-
-  it('leave out touchpoints after the install and outside the window', () => {
-    const candidates = [
-      aCandidate({ occurredAt: 200_000, ctitSeconds: -100, reason: 'after_install' }),
-      aCandidate({ occurredAt: 0, ctitSeconds: 100, reason: 'outside_lookback_window' }),
-    ];
-    expect(fraudFeaturesOf(decision(candidates), facts, [])).toMatchObject({
-      candidate_count: 0,
-      closest_click_ctit_seconds: 100,
-    });
-  });
-
-  it('see a burst of one device model from the winning site', () => {
-    const won = aCandidate({ occurredAt: 0, ctitSeconds: 100, reason: 'won', siteId: 'site-1' });
-    const burst = { site: 'site-1', model: 'iPhone16,1', hourMs: 0, installs: 12 };
-    expect(fraudFeaturesOf(decision([won]), facts, [burst])['site_model_installs_hour']).toBe(12);
-    expect(fraudFeaturesOf(decision([won]), facts, [{ ...burst, model: 'other' }])['site_model_installs_hour']).toBe(1);
-    expect(fraudFeaturesOf(decision([]), facts, [burst])['site_model_installs_hour']).toBeNull();
-  });
-
-  it('say nothing against an install whose event is gone', () => {
-    expect(fraudFeaturesOf(decision([]), undefined, [])).toMatchObject({
-      has_device_id: 1,
-      malformed_device_id: 0,
-      flagged_bot: 0,
-    });
-  });
-});
-
-describe('observations by age', () => {
-  it('count for a day the installs that lived through it whole', () => {
-    const ages = [
-      { day: 0, installs: 5 },
-      { day: 2, installs: 3 },
-      { day: 3, installs: 1 },
-    ];
-    expect(observationsOf(ages, [{ day: 1, revenue: 8 }])).toEqual([
-      { day: 0, installs: 4, revenue: 0 },
-      { day: 1, installs: 4, revenue: 8 },
-      { day: 2, installs: 1, revenue: 0 },
-    ]);
-  });
 });

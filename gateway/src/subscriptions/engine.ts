@@ -55,6 +55,7 @@ const defaultReopenDelaysMs = [250, 500, 1_000, 2_000, 4_000, 8_000];
 /**
  * Runs federated subscriptions. Equal ones (same graph, operation, variables, tenant, scopes and apps) share one upstream and one
  * result per event; nothing personal to a key may therefore enter the operation's context.
+ * Over 50 lines: one closure, whose parts share this state.
  */
 export function createSubscriptionEngine(deps: SubscriptionEngineDeps): SubscriptionEngine {
   const dataSources = new Map<string, GraphQLDataSource<OperationContext>>();

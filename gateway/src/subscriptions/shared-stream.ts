@@ -49,7 +49,10 @@ interface Subscriber {
   state: 'live' | 'stale' | 'waiting';
 }
 
-/** One upstream and one result per event for any number of equal subscribers; the upstream ends with the last of them. */
+/**
+ * One upstream and one result per event for any number of equal subscribers; the upstream ends with the last of them.
+ * Over 50 lines: one closure, whose parts share this state.
+ */
 export function createSharedStream(deps: SharedStreamDeps): SharedStream {
   const subscribers = new Set<Subscriber>();
   const stop = new AbortController();
@@ -92,9 +95,16 @@ export function createSharedStream(deps: SharedStreamDeps): SharedStream {
   /** Delivers from one upstream until it ends. Rejects when it is lost. */
   async function drain(): Promise<void> {
     upstream = deps.open();
+    let refused = false;
     for (let whole = true; ; whole = false) {
       const step = await upstream.next();
-      if (stop.signal.aborted || step.done) return;
+      if (stop.signal.aborted) return;
+      if (step.done) {
+        // Totals have no end of their own: the subgraph stops or restarts.
+        if (deps.kind === 'totals' && !refused) throw new CodedError('SUBGRAPH_UNAVAILABLE');
+        return;
+      }
+      refused = Boolean(step.value.errors && !step.value.data);
       const result = await deps.resolve(step.value);
       if (stop.signal.aborted) return;
       deliver(result, whole);

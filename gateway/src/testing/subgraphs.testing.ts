@@ -22,6 +22,8 @@ export interface World {
   /** Sends an item to all upstream subscriptions of `feed`. */
   feed(text: string): void;
   readonly upstreams: () => number;
+  /** Ends all upstreams of `liveMetrics`, as a subgraph does that stops. */
+  endLive(): void;
 }
 
 type Row = { campaign: string | null; installs: number };
@@ -39,6 +41,7 @@ export function createWorld() {
   };
   const live = new Set<(rows: readonly Row[]) => void>();
   const feeds = new Set<(text: string) => void>();
+  const queues = new Set<{ finish(): void }>();
   const totals = new Map<string | null, number>();
   let sequence = 0;
 
@@ -51,10 +54,12 @@ export function createWorld() {
       capacity: 1_000,
       onEnd() {
         live.delete(listener);
+        queues.delete(queue);
         count('live closed');
       },
     });
     live.add(listener);
+    queues.add(queue);
     if (totals.size > 0) queue.push(payload([...totals].map(([campaign, installs]) => ({ campaign, installs }))));
     return queue.iterator;
   };
@@ -84,6 +89,9 @@ export function createWorld() {
       for (const listener of [...feeds]) listener(text);
     },
     upstreams: () => live.size + feeds.size,
+    endLive: () => {
+      for (const queue of [...queues]) queue.finish();
+    },
   };
 
   const liveSubgraph = subgraph('live', liveSdl, {

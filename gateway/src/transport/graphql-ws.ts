@@ -56,7 +56,10 @@ const closeTooSlow = 1013;
 /** How long a peer may take to answer our close frame. */
 const closeGraceMs = 1_000;
 
-/** graphql-transport-ws: protocol and close codes by graphql-ws, the socket's own upkeep here. */
+/**
+ * graphql-transport-ws: protocol and close codes by graphql-ws, the socket's own upkeep here.
+ * Over 50 lines: one closure, whose parts share this state.
+ */
 export function createGraphqlWebSocket(deps: GraphqlWebSocketDeps): GraphqlWebSocket {
   const { logger, options } = deps;
   const server = new WebSocketServer({

@@ -16,6 +16,8 @@ export interface Scenario {
   readonly blocks: readonly LogBlock[];
   /** One for each call of a port, in order; no more faults after the last. */
   readonly faults: readonly (Fault | null)[];
+  /** After how many calls of its successors an insert of a crashed consumer is done, when nobody ends it. */
+  readonly lateCalls: number;
 }
 
 export const scenarioPartitions = 2;
@@ -43,6 +45,7 @@ const faultNames: readonly Fault[] = [
   'fail_before',
   'fail_after',
   'fail_half',
+  'fail_late',
   'crash_before',
   'crash_after',
   'crash_half',
@@ -55,11 +58,12 @@ export const scenarios: fc.Arbitrary<Scenario> = fc
     batches: fc.array(fc.array(eventSpec, { minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 14 }),
     repeats: fc.array(fc.record({ block: fc.nat(), at: fc.nat() }), { maxLength: 4 }),
     faults: fc.array(fc.option(fc.constantFrom(...faultNames), { freq: 2 }), { maxLength: 30 }),
+    lateCalls: fc.integer({ min: 1, max: 12 }),
   })
-  .map(({ batches, repeats, faults }) => {
+  .map(({ batches, repeats, faults, lateCalls }) => {
     const blocks = batches.flatMap((events, number) => blocksOf(events, number));
     for (const { block, at } of repeats) blocks.splice(at % (blocks.length + 1), 0, blocks[block % blocks.length]!);
-    return { blocks, faults };
+    return { blocks, faults, lateCalls };
   });
 
 /** One block for each partition, as the collector splits a request. A poisoned line has a key of its own. */
@@ -126,7 +130,7 @@ export async function runScenario(
   stores: { readonly warehouse: Warehouse; readonly eventLog: EventLog },
 ): Promise<ScenarioOutcome> {
   const { eventLog } = stores;
-  const late = createLateInserts();
+  const late = createLateInserts(scenario.lateCalls);
   const faults = [...scenario.faults];
   const half = Math.ceil(scenario.blocks.length / 2);
   await eventLog.append(scenario.blocks.slice(0, half));

@@ -7,12 +7,13 @@ import { linesOf } from './memory-warehouse.testing.ts';
  * What goes wrong at one call of a port.
  * - `fail_*`: the call rejects. `crash_*`: the consumer's process ends there: this and all its later calls never settle.
  * - `before`: nothing was done. `after`: it was done. `half`: of an insert, only the lines of its first month were.
- * - `late`: the consumer ends, but its insert goes on running and is done later, unless somebody ends it.
+ * - `late`: its insert goes on running and is done later, unless somebody ends it.
  */
 export type Fault =
   | 'fail_before'
   | 'fail_after'
   | 'fail_half'
+  | 'fail_late'
   | 'crash_before'
   | 'crash_after'
   | 'crash_half'
@@ -30,25 +31,25 @@ export interface LateInserts {
   add(queryId: string, run: () => Promise<unknown>): void;
   /** Ends those with the prefix: each is either done or dropped before this resolves. */
   end(prefix: string): Promise<void>;
-  /** Lets one of them be done. */
-  runOne(): Promise<void>;
+  /** A call of somebody else goes by; each insert is done at the `afterCalls`th of them. */
+  tick(): Promise<void>;
 }
 
-export function createLateInserts(): LateInserts {
-  const waiting: { queryId: string; run: () => Promise<unknown> }[] = [];
+export function createLateInserts(afterCalls: number): LateInserts {
+  let waiting: { queryId: string; run: () => Promise<unknown>; calls: number }[] = [];
   return {
-    add: (queryId, run) => void waiting.push({ queryId, run }),
+    add: (queryId, run) => void waiting.push({ queryId, run, calls: 0 }),
     async end(prefix) {
       const mine = waiting.filter(({ queryId }) => queryId.startsWith(prefix));
-      for (const insert of mine) waiting.splice(waiting.indexOf(insert), 1);
+      waiting = waiting.filter((insert) => !mine.includes(insert));
       // Half of them are too far gone to be stopped.
       for (const [index, { run }] of mine.entries()) if (index % 2 === 0) await run().catch(() => {});
     },
-    async runOne() {
-      await waiting
-        .shift()
-        ?.run()
-        .catch(() => {});
+    async tick() {
+      for (const insert of waiting) insert.calls += 1;
+      const due = waiting.filter(({ calls }) => calls >= afterCalls);
+      waiting = waiting.filter((insert) => !due.includes(insert));
+      for (const { run } of due) await run().catch(() => {});
     },
   };
 }
@@ -71,11 +72,11 @@ export function createFaultyPorts(
     partly: { readonly half?: () => Promise<unknown>; readonly late?: () => void } = {},
   ): Promise<T> {
     if (isCrashed) return never<T>();
-    await late.runOne();
+    await late.tick();
     const fault = nextFault(call);
     if (!fault) return alive(await work());
     const [how, when] = fault.split('_') as ['fail' | 'crash', 'before' | 'after' | 'half' | 'late'];
-    if (when === 'after') await work();
+    if (when === 'after' || (when === 'late' && !partly.late)) await work();
     if (when === 'half') await partly.half?.();
     if (when === 'late') partly.late?.();
     if (how === 'fail') throw new CodedError('WAREHOUSE_UNAVAILABLE', { message: `injected: ${fault} at ${call}` });

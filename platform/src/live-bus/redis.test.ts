@@ -23,4 +23,11 @@ describe('openRedisLiveBus without a server', () => {
     expect(await dropped.promise).toBe('directory.changed');
     await bus.dispose();
   });
+
+  it('lets a subscriber that waits for the server go when it is disposed', async () => {
+    const bus = await openRedisLiveBus({ url: 'redis://127.0.0.1:1' });
+    const subscribing = bus.subscribe('directory.changed', () => undefined);
+    await bus.dispose();
+    expect(await subscribing).toBeInstanceOf(Function);
+  });
 });

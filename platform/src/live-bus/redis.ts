@@ -25,6 +25,7 @@ export async function openRedisLiveBus(options: RedisLiveBusOptions): Promise<Li
   const publisher = openRedisConnection({ url, name: 'live-publisher', logger, whileAway: 'fail' });
   const subscriber = openRedisConnection({ url, name: 'live-subscriber', logger, whileAway: 'wait' });
   const listeners = createTopicListeners(onListenerFault);
+  const closed = Promise.withResolvers<void>();
   let disposing: Promise<void> | null = null;
 
   subscriber.on('message', (channel: string, text: string) => {
@@ -44,7 +45,9 @@ export async function openRedisLiveBus(options: RedisLiveBusOptions): Promise<Li
     async subscribe<T extends LiveTopic>(topic: T, listener: (message: LiveMessages[T]) => void) {
       if (disposing) return () => {};
       const channel = `${channelPrefix}${topic}`;
-      await subscriber.subscribe(channel);
+      // A connection that is closed while it waits for the server never settles its commands.
+      await Promise.race([subscriber.subscribe(channel), closed.promise]);
+      if (disposing) return () => {};
       const remove = listeners.add(topic, listener);
       return () => {
         remove();
@@ -55,6 +58,7 @@ export async function openRedisLiveBus(options: RedisLiveBusOptions): Promise<Li
     dispose() {
       disposing ??= (async () => {
         listeners.clear();
+        closed.resolve();
         await Promise.all([publisher.close(), subscriber.close()]);
       })();
       return disposing;

@@ -77,22 +77,31 @@ export function openLane(options: LaneOptions): Lane {
     database = statement.database;
   };
 
+  const run = async (statement: LaneStatement): Promise<LaneResult> => {
+    if (statement.insert && rawFormats.has(statement.insert.head.format)) return insertRaw(session, statement, options);
+    const sql = statement.insert
+      ? `${statement.sql}\n${Buffer.from(statement.insert.body).toString('utf8')}`
+      : statement.sql;
+    const result = await session.queryAsync(prefix(statement) + sql, { format: statement.format });
+    settled(statement);
+    return {
+      bytes: result.bytes(),
+      readRows: result.rowsRead,
+      readBytes: result.bytesRead,
+      writtenRows: 0,
+      writtenBytes: 0,
+    };
+  };
+
   return {
     async run(statement) {
-      if (statement.insert && rawFormats.has(statement.insert.head.format))
-        return insertRaw(session, statement, options);
-      const sql = statement.insert
-        ? `${statement.sql}\n${Buffer.from(statement.insert.body).toString('utf8')}`
-        : statement.sql;
-      const result = await session.queryAsync(prefix(statement) + sql, { format: statement.format });
-      settled(statement);
-      return {
-        bytes: result.bytes(),
-        readRows: result.rowsRead,
-        readBytes: result.bytesRead,
-        writtenRows: 0,
-        writtenBytes: 0,
-      };
+      try {
+        return await run(statement);
+      } catch (error) {
+        // The engine lists a statement that failed, and holds its memory, until the connection runs the next one.
+        await session.queryAsync('SELECT 1').catch(() => undefined);
+        throw error;
+      }
     },
     runNow: (sql) => session.query(sql, 'JSONEachRow'),
     close: () => session.close(),

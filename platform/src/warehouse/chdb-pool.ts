@@ -162,7 +162,7 @@ function watch(job: Job, end: (error: Error) => void): NodeJS.Timeout | undefine
  */
 function killInEngine(control: Lane, queryId: string, logger: Logger): void {
   try {
-    control.runNow(`KILL QUERY WHERE Settings['log_comment'] = ${sqlString(queryId)} ASYNC`);
+    control.runNow(`KILL QUERY WHERE Settings['log_comment'] = ${sqlString(queryId)} AND NOT is_cancelled ASYNC`);
   } catch (error) {
     logger.warn({ err: error, queryId }, 'the engine refused to end a statement');
   }

@@ -21,10 +21,8 @@ export interface KeyHolder {
  */
 export function judgeLines(lines: readonly KeyHolder[], stored: readonly KeyHolder[]): (keyof typeof verdicts)[] {
   const winners = new Map<string, KeyHolder>();
-  const storedLines = new Set(stored.map(({ key, blockId, blockIndex }) => `${key} ${blockId} ${blockIndex}`));
   for (const holder of stored) if (!winners.has(holder.key)) winners.set(holder.key, holder);
   return lines.map((line) => {
-    if (storedLines.has(`${line.key} ${line.blockId} ${line.blockIndex}`)) return 'present';
     const winner = winners.get(line.key);
     if (!winner) {
       winners.set(line.key, line);

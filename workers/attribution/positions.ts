@@ -1,0 +1,36 @@
+import { defineQuery, type Warehouse } from '@tributary/platform/warehouse';
+import { z } from 'zod';
+
+const worker = 'attribution';
+
+/** Grain: worker. Ordering key: worker. Scan: a handful of rows. */
+const positionQuery = defineQuery({
+  name: 'attribution_position',
+  tenantFree: 'a position belongs to a loop, not to a tenant',
+  sql: `SELECT toFloat64(argMax(position_ms, version)) AS positionMs FROM worker_positions WHERE worker = {worker:String} GROUP BY worker`,
+  params: z.object({ worker: z.string() }),
+  row: z.object({ positionMs: z.number() }),
+});
+
+/** Up to which time of insertion (the warehouse's clock, epoch ms) all is processed. 0 before the first. */
+export interface Position {
+  read(): Promise<number>;
+  write(positionMs: number): Promise<void>;
+}
+
+export function createPosition(warehouse: Warehouse): Position {
+  return {
+    async read() {
+      const [row] = await warehouse.query(positionQuery, { worker });
+      return row?.positionMs ?? 0;
+    },
+    async write(positionMs) {
+      await warehouse.insertRows({
+        name: 'attribution_write_position',
+        table: 'worker_positions',
+        // Positions only grow, so that they are their own version.
+        rows: [{ worker, position_ms: positionMs, version: positionMs }],
+      });
+    },
+  };
+}
