@@ -1,8 +1,8 @@
 import { lockDataDir } from '@tributary/platform/data-dir-lock';
 import { initTenant } from '@tributary/prisma/accounts';
 import type { Config } from '@tributary/schema';
+import type { InitGiven } from './init-given.ts';
 import { createPorts } from './ports.ts';
-import type { InitGiven } from './program.ts';
 
 /** `cli init`: the first tenant, its owner, an app and keys. The keys are printed once and stored as hashes only. */
 export async function runInit(config: Config, given: InitGiven, print: (line: string) => void): Promise<void> {

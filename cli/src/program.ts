@@ -1,5 +1,6 @@
 import { CodedError, type Config, loadConfig } from '@tributary/schema';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { type InitGiven, platforms } from './init-given.ts';
 import { parseRoles, roleNames, serveRoles } from './serve-roles.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -117,15 +118,4 @@ export function buildProgram(env: Env): Command {
       });
     });
   return program;
-}
-
-const platforms = ['ios', 'android', 'web', 'cross_platform'] as const;
-
-export interface InitGiven {
-  readonly tenant: string;
-  readonly email: string;
-  readonly app: string;
-  readonly platform: (typeof platforms)[number];
-  readonly currency: string;
-  readonly timezone: string;
 }
