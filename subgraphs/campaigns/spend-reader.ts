@@ -1,7 +1,7 @@
 import type { Relational } from '@tributary/prisma/client';
 import { trimDecimal } from '@tributary/schema';
+import type { DayBounds } from '../src/days.ts';
 import type { Reach } from './catalogue-reader.ts';
-import type { DayBounds } from './domain/days.ts';
 
 export interface SpendQuestion {
   readonly campaignId: string;

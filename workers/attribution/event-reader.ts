@@ -2,7 +2,17 @@ import { defineQuery, type Warehouse } from '@tributary/platform/warehouse';
 import type { InstallKeys, TouchpointKeys } from '@tributary/subgraphs/attribution/domain';
 import { z } from 'zod';
 import { type DeviceIdLists, deviceIdLists, deviceIdRow } from './keys.ts';
-import { deviceIdColumns, epochMs, eventRef, idOrNull, namesOfKinds, ofApp, referrerClickId, sharingDevice, timeParam } from './sql.ts';
+import {
+  deviceIdColumns,
+  epochMs,
+  eventRef,
+  idOrNull,
+  namesOfKinds,
+  ofApp,
+  referrerClickId,
+  sharingDevice,
+  timeParam,
+} from './sql.ts';
 
 const appParams = {
   tenantId: z.string().min(1),

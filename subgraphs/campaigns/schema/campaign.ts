@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { daysBegunIn } from '../../src/days.ts';
 import {
   addConnection,
   connectionArgs,
@@ -11,7 +12,6 @@ import {
   requireScope,
   type SubgraphKit,
 } from '../../src/kit.ts';
-import { daysBegunIn } from '../domain/days.ts';
 import { reachOf } from '../loaders.ts';
 import { type CampaignsTypes, notFound, type SchemaDeps } from './types.ts';
 

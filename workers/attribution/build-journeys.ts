@@ -1,0 +1,131 @@
+import type { Clock } from '@tributary/platform/clock';
+import type { Conversion } from '@tributary/schema';
+import { buildJourney, journeyDays } from '@tributary/subgraphs/attribution/domain';
+import type { AppFacts } from './app-facts.ts';
+import { maxOf, minOf, touchpointMatcher } from './decide-installs.ts';
+import type { AppRange, EventReader, GoalEventRow, InstallRow } from './event-reader.ts';
+import { type InstallJourney, type JourneyStore, journeyChanged } from './journey-store.ts';
+import { deviceIdListsOf, distinct } from './keys.ts';
+import type { NewEvent } from './scan-reader.ts';
+
+const dayMs = 86_400_000;
+/** An install further back than this tells nothing of a conversion's device any more. */
+const installReachMs = 400 * dayMs;
+const conversionsPerBatch = 2_000;
+
+export interface JourneyDeps {
+  readonly reader: EventReader;
+  readonly store: JourneyStore;
+  readonly clock: Clock;
+}
+
+/** A conversion and the event that it is. */
+interface GoalConversion extends Conversion {
+  readonly event: GoalEventRow;
+}
+
+/**
+ * Builds the journeys that new events may change: of new conversions, and of earlier ones whose device got a new click,
+ * impression or install. Returns how many were written.
+ */
+export async function buildJourneys(
+  deps: JourneyDeps,
+  app: AppFacts,
+  events: readonly NewEvent[],
+  affectedInstalls: readonly InstallRow[],
+): Promise<number> {
+  const kinds = [...new Set(app.goals.map((goal) => goal.eventKind))];
+  const times = events.map((event) => event.occurredAt);
+  const onlyConversions = events.every((event) => !['install', 'click', 'impression'].includes(event.kind));
+  const rows = await deps.reader.readGoalEvents(
+    { ...app, fromMs: minOf(times), toMs: maxOf(times) + (onlyConversions ? 0 : journeyDays * dayMs) },
+    {
+      ids: deviceIdListsOf(events.filter((event) => event.kind === 'click' || event.kind === 'impression')),
+      deviceKeys: distinct([...events, ...affectedInstalls].map((one) => one.deviceKey)),
+    },
+    kinds,
+  );
+  const conversions = rows.flatMap((event) => conversionsOf(app, event));
+  let written = 0;
+  for (let at = 0; at < conversions.length; at += conversionsPerBatch) {
+    written += await buildBatch(deps, app, conversions.slice(at, at + conversionsPerBatch));
+  }
+  return written;
+}
+
+/** An event is a conversion of every goal that it meets. */
+function conversionsOf(app: AppFacts, event: GoalEventRow): GoalConversion[] {
+  return app.goals
+    .filter((goal) => goal.eventKind === event.kind && (goal.eventName === null || goal.eventName === event.name))
+    .map((goal) => ({
+      conversionId: `${event.ref}#${goal.goalId}`,
+      goal: goal.goalId,
+      convertedAt: event.occurredAt,
+      deviceKey: event.deviceKey,
+      valueAmount: event.valueAmount,
+      valueCurrency: event.valueCurrency,
+      event,
+    }));
+}
+
+async function buildBatch(
+  { reader, store, clock }: JourneyDeps,
+  app: AppFacts,
+  conversions: readonly GoalConversion[],
+): Promise<number> {
+  const times = conversions.map((one) => one.convertedAt);
+  const range: AppRange = { tenantId: app.tenantId, appId: app.appId, fromMs: minOf(times), toMs: maxOf(times) };
+  const [installs, latest] = await Promise.all([
+    reader.readInstalls(
+      { ...range, fromMs: range.fromMs - installReachMs },
+      { ids: deviceIdListsOf([]), deviceKeys: distinct(conversions.map((one) => one.deviceKey)) },
+    ),
+    store.readLatest(
+      range,
+      conversions.map((one) => one.conversionId),
+    ),
+  ]);
+  const touchpoints = await reader.readTouchpoints(
+    { ...range, fromMs: range.fromMs - journeyDays * dayMs },
+    {
+      ids: deviceIdListsOf([...installs, ...conversions.map((one) => one.event)]),
+      clickIds: distinct([
+        ...installs.flatMap((one) => [one.clickId, one.referrerClickId]),
+        ...conversions.map((one) => one.event.clickId),
+      ]),
+    },
+  );
+  const touchpointsOf = touchpointMatcher(touchpoints);
+  const installsOf = Map.groupBy(installs, (one) => one.deviceKey);
+  const changed = conversions.flatMap((conversion) => {
+    const own = (installsOf.get(conversion.deviceKey) ?? []).filter(
+      ({ installedAt }) =>
+        installedAt <= conversion.convertedAt && installedAt >= conversion.convertedAt - installReachMs,
+    );
+    const journey = journeyOf(app, conversion, own, touchpointsOf);
+    const stored = latest.get(conversion.conversionId);
+    return journeyChanged(journey, stored) ? [{ journey, revision: (stored?.revision ?? 0) + 1 }] : [];
+  });
+  await store.write(app, changed, clock.now());
+  return changed.length;
+}
+
+function journeyOf(
+  app: AppFacts,
+  { event, ...conversion }: GoalConversion,
+  installs: readonly InstallRow[],
+  touchpointsOf: ReturnType<typeof touchpointMatcher>,
+): InstallJourney {
+  const sorted = [...installs].sort((a, b) => a.installedAt - b.installedAt || (a.installId < b.installId ? -1 : 1));
+  const journey = buildJourney({
+    conversion,
+    touchpoints: [
+      ...sorted.flatMap((install) => touchpointsOf(install)),
+      ...touchpointsOf({ ...event, referrerClickId: '' }),
+    ],
+    installs: sorted.map(({ installedAt, beganAt }) => ({ installedAt, installBeginAt: beganAt || null })),
+    knownCampaigns: app.knownCampaigns,
+    injectionCtitSeconds: app.windows.injectionCtitSeconds,
+  });
+  return { ...journey, installId: sorted.at(-1)?.installId ?? '' };
+}

@@ -1,0 +1,91 @@
+import type { Clock } from '@tributary/platform/clock';
+import type { Directory } from '@tributary/platform/directory';
+import type { LiveBus } from '@tributary/platform/live-bus';
+import type { Logger } from '@tributary/platform/logger';
+import type { Warehouse } from '@tributary/platform/warehouse';
+import type { InstallAttribution } from '@tributary/schema';
+import { type AppFacts, appFactsOf } from './app-facts.ts';
+import { buildJourneys } from './build-journeys.ts';
+import { decideInstalls, readAffectedInstalls } from './decide-installs.ts';
+import { createDecisionStore } from './decision-store.ts';
+import { createEventReader } from './event-reader.ts';
+import { createJourneyStore } from './journey-store.ts';
+import type { NewEvent } from './scan-reader.ts';
+
+export interface PassDeps {
+  readonly warehouse: Warehouse;
+  readonly directory: Directory;
+  readonly liveBus: LiveBus;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface PassCounts {
+  readonly events: number;
+  readonly decisions: number;
+  readonly journeys: number;
+}
+
+const minuteMs = 60_000;
+/** Apps worked on side by side: each waits mostly for the warehouse. */
+const appsAtOnce = 4;
+
+/**
+ * What is done with a page of new events: per app, decide the installs they touch, then build the journeys they touch.
+ * Doing it again changes nothing, since only outcomes that differ from the stored ones are written.
+ */
+export function createPass(deps: PassDeps): (events: readonly NewEvent[]) => Promise<PassCounts> {
+  const { warehouse, directory, liveBus, clock, logger } = deps;
+  const reader = createEventReader(warehouse);
+  const decisions = { reader, store: createDecisionStore(warehouse), clock };
+  const journeys = { reader, store: createJourneyStore(warehouse), clock };
+
+  const passApp = async (app: AppFacts, events: readonly NewEvent[]): Promise<PassCounts> => {
+    const affected = await readAffectedInstalls({ reader }, app, events);
+    const changed = await decideInstalls(decisions, app, affected);
+    // Told before the journeys are built: whoever looks at installs need not wait for them.
+    publish(app, changed);
+    const built = await buildJourneys(journeys, app, events, affected);
+    return { events: events.length, decisions: changed.length, journeys: built };
+  };
+
+  const publish = ({ tenantId, appId }: AppFacts, changed: readonly InstallAttribution[]) => {
+    if (changed.length === 0) return;
+    const at = clock.now();
+    // The minute that runs too: sessions of these installs move to their campaign.
+    const minutes = [...new Set([...changed.map((one) => one.installedAt), at].map(minuteOf))].sort((a, b) => a - b);
+    liveBus.publish('metrics.touched', { tenantId, appId, minutes, events: changed.length, at });
+    for (const { installId, revision } of changed) {
+      liveBus.publish('install.attributed', { tenantId, appId, installId, revision, at });
+    }
+  };
+
+  return async (events) => {
+    // An event may be here before the poll that brings its new app or campaign.
+    await directory.refresh();
+    const byApp = [...Map.groupBy(events, (event) => `${event.tenantId}/${event.appId}`).values()];
+    const total = { events: 0, decisions: 0, journeys: 0 };
+    for (let at = 0; at < byApp.length; at += appsAtOnce) {
+      const counts = await Promise.all(
+        byApp.slice(at, at + appsAtOnce).map(async (own) => {
+          const [first] = own;
+          const app = first && appFactsOf(directory.current(), first.tenantId, first.appId);
+          if (app) return passApp(app, own);
+          logger.warn(
+            { appId: first?.appId, events: own.length },
+            'events of an app that the directory lacks were left',
+          );
+          return { events: own.length, decisions: 0, journeys: 0 };
+        }),
+      );
+      for (const one of counts) {
+        total.events += one.events;
+        total.decisions += one.decisions;
+        total.journeys += one.journeys;
+      }
+    }
+    return total;
+  };
+}
+
+const minuteOf = (ms: number): number => Math.floor(ms / minuteMs) * minuteMs;

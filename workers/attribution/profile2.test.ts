@@ -1,0 +1,40 @@
+import { defineQuery } from '@tributary/platform/warehouse';
+import { startTestWarehouse } from '@tributary/platform/warehouse/test-warehouse.testing';
+import { z } from 'zod';
+import { createEventReader } from './event-reader.ts';
+import { anEvent } from './world.testing.ts';
+const start = Date.parse('2026-11-24T12:00:00.000Z'); const day=86400000, minute=60000, hour=3600000;
+it('profiles', async () => {
+  const t = await startTestWarehouse();
+  const rows: object[] = [];
+  for (let i = 0; i < 20000; i += 1) {
+      const installedAt = start - (i % 30) * day - (i % 1_440) * minute;
+      const ids = { gaid: `0f8fad5b-d9cb-469f-a165-${String(i).padStart(12,'0')}`, anonymous_id: `7c9e6679-7425-40de-944b-${String(i).padStart(12,'0')}` };
+      rows.push(anEvent('install', { occurred_at: installedAt, ...ids, event_id: `i${i}`, install_referrer: `click_id=clk-${i}&utm_source=t`  }));
+      for (let s = 0; s < 8; s += 1) rows.push(anEvent('session', { occurred_at: installedAt + s * hour, ...ids }));
+  }
+  for (let at = 0; at < rows.length; at += 20_000) await t.warehouse.insertRows({ name: 'x', table: 'events', rows: rows.slice(at, at + 20_000) });
+  const reader = createEventReader(t.warehouse);
+  const none: string[] = [];
+  const g = (n: number) => Array.from({ length: n }, (_, i) => `0f8fad5b-d9cb-469f-a165-${String(i).padStart(12,'0')}`);
+  const a = (n: number) => Array.from({ length: n }, (_, i) => `7c9e6679-7425-40de-944b-${String(i).padStart(12,'0')}`);
+  const time = async (label: string, f: () => Promise<unknown[]>) => { await f(); const s = performance.now(); for (let i = 0; i < 5; i++) await f(); const r = await f(); process.stdout.write(`${label}: ${Math.round((performance.now() - s) / 6)} ms rows ${r.length}\n`); };
+  const range = { tenantId: 'ten_a', appId: 'app_a', fromMs: start - 60 * day, toMs: start + day };
+  const ids = (n: number, m: number) => ({ gaids: g(n), idfas: none, idfvs: none, androidIds: none, anonymousIds: a(m) });
+  await time('none', () => reader.readInstalls(range, { ids: ids(0, 0) }));
+  await time('gaid 1', () => reader.readInstalls(range, { ids: ids(1, 0) }));
+  await time('gaid 2000', () => reader.readInstalls(range, { ids: ids(2000, 0) }));
+  await time('gaid 2000 anon 2000', () => reader.readInstalls(range, { ids: ids(2000, 2000) }));
+  await time('gaid 2000 anon 2000 dk 2000', () => reader.readInstalls(range, { ids: ids(2000, 2000), deviceKeys: a(2000) }));
+  await time('all', () => reader.readInstalls(range, { ids: ids(2000, 2000), deviceKeys: a(2000), installIds: a(2000), clickIds: g(2000) }));
+  const q = defineQuery({ name: 'p', tenantFree: 'x', sql: 'select length({a:Array(String)}) as n', params: z.object({ a: z.array(z.string()) }), row: z.any() });
+  await time('param 2000', () => t.warehouse.query(q, { a: g(2000) }));
+  await time('param 8000', () => t.warehouse.query(q, { a: g(8000) }));
+  const q2 = defineQuery({ name: 'p', tenantFree: 'x', sql: "select count() as n from events where event_kind='install' and gaid in {a:Array(String)}", params: z.object({ a: z.array(z.string()) }), row: z.any() });
+  await time('in 2000', () => t.warehouse.query(q2, { a: g(2000) }));
+  const q3 = defineQuery({ name: 'p', tenantFree: 'x', sql: "select count() as n from events where event_kind='install' and gaid in (select arrayJoin({a:Array(String)}))", params: z.object({ a: z.array(z.string()) }), row: z.any() });
+  await time('in sub 2000', () => t.warehouse.query(q3, { a: g(2000) }));
+  const q4 = defineQuery({ name: 'p', tenantFree: 'x', sql: "select count() as n from events where event_kind='install' and gaid in (select arrayJoin(splitByChar(',', {a:String})))", params: z.object({ a: z.string() }), row: z.any() });
+  await time('in split 2000', () => t.warehouse.query(q4, { a: g(2000).join(',') }));
+  await t.dispose();
+}, 120000);

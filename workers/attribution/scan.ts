@@ -1,0 +1,91 @@
+import type { Directory } from '@tributary/platform/directory';
+import type { PassCounts } from './pass.ts';
+import type { Position } from './positions.ts';
+import type { InsertGroup, NewEvent, ScanReader } from './scan-reader.ts';
+
+/**
+ * Rows become visible when their insert ends, but carry the time at which it began to write. An insert may take as long as
+ * its time limit (60 s in the consumer) and be completed after a restart; this is how far behind the newest row late ones
+ * are still looked for, on the warehouse's clock.
+ */
+export const overlapMs = 180_000;
+const eventsPerPage = 8_000;
+const groupsPerBundle = 1_000;
+
+export interface ScanDeps {
+  readonly reader: ScanReader;
+  readonly position: Position;
+  readonly directory: Directory;
+  readonly process: (events: readonly NewEvent[]) => Promise<PassCounts>;
+  /** Asked between pages; true ends the scan early with all finished groups accounted for. */
+  readonly stopped: () => boolean;
+}
+
+export interface Scan {
+  /** Processes all that is new. Rejects when the warehouse fails; what was finished by then stays finished. */
+  run(): Promise<PassCounts>;
+  /** Keeps the position, if it moved since it was kept last. */
+  keepPosition(): Promise<void>;
+}
+
+/**
+ * Follows the inserts. Events that share a time of insertion form a group; a group is done when as many of its events were
+ * processed as there are. So a slow insert that shows up late is found by its count, and nothing else is read twice.
+ */
+export function createScan({ reader, position, directory, process, stopped }: ScanDeps): Scan {
+  /** Time of insertion → how many events of it are processed. Holds the overlap only. */
+  const done = new Map<number, number>();
+  let reached: number | null = null;
+  let kept = 0;
+
+  const finish = (bundle: readonly InsertGroup[]) => {
+    for (const group of bundle) {
+      done.set(group.insertedAt, group.events);
+      reached = Math.max(reached ?? 0, group.insertedAt);
+    }
+    for (const insertedAt of done.keys()) if (insertedAt < (reached ?? 0) - 2 * overlapMs) done.delete(insertedAt);
+  };
+
+  return {
+    async run() {
+      reached ??= kept = await position.read();
+      const { goals } = directory.current();
+      const total = { events: 0, decisions: 0, journeys: 0 };
+      const groups = await reader.readGroups(Math.max(0, reached - overlapMs), goals);
+      const open = groups.filter((group) => group.events > (done.get(group.insertedAt) ?? 0));
+      for (const bundle of bundlesOf(open)) {
+        for await (const page of reader.readEvents(bundle, goals, eventsPerPage)) {
+          if (stopped()) return total;
+          const counts = await process(page);
+          total.events += counts.events;
+          total.decisions += counts.decisions;
+          total.journeys += counts.journeys;
+        }
+        finish(bundle);
+        if (stopped()) break;
+      }
+      return total;
+    },
+    async keepPosition() {
+      if (reached === null || reached <= kept) return;
+      await position.write(reached);
+      kept = reached;
+    },
+  };
+}
+
+/** Groups in order, put together up to a page of events: a small insert doesn't pay for a round of statements alone. */
+function* bundlesOf(groups: readonly InsertGroup[]): Generator<readonly InsertGroup[]> {
+  let bundle: InsertGroup[] = [];
+  let events = 0;
+  for (const group of groups) {
+    if (bundle.length > 0 && (events + group.events > eventsPerPage || bundle.length >= groupsPerBundle)) {
+      yield bundle;
+      bundle = [];
+      events = 0;
+    }
+    bundle.push(group);
+    events += group.events;
+  }
+  if (bundle.length > 0) yield bundle;
+}
