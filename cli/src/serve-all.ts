@@ -1,7 +1,8 @@
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { lockDataDir } from '@tributary/platform/data-dir-lock';
-import { bridgeLiveBus } from '@tributary/platform/live-bus/ipc';
+import { bridgeChildLiveBus } from '@tributary/platform/open';
+import { chdbProcessEnv } from '@tributary/platform/warehouse/chdb-process';
 import { type Caller, type Config, subgraphNames } from '@tributary/schema';
 import { ensureConsole } from './console-build.ts';
 import { type DemoAccess, prepareDemo } from './demo.ts';
@@ -48,13 +49,14 @@ async function startFamily(ports: Ports, options: ServeAllOptions): Promise<void
   const said = (text: string) => print(`${((Date.now() - startedAt) / 1000).toFixed(1).padStart(6)} s  ${text}`);
   const readiness = createReadiness();
   const supervisor = await superviseOn(ports, readiness, print);
-  const child = (name: string, args: readonly string[]) => supervisor.start({ name, args, env: options.overlay });
+  const child = (name: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+    supervisor.start({ name, args, env: { ...options.overlay, ...env } });
 
   const console_ = ensureConsole(ports.logger).then(({ built }) => said(built ? 'console built' : 'console found'));
   // Handled below; until then a failure must not end the process unsaid.
   console_.catch(() => undefined);
   const relational = ports.relational().then(() => said('relational store open'));
-  if (!config.warehouse.url) await child('warehouse', ['serve', '--role', 'warehouse']);
+  if (!config.warehouse.url) await child('warehouse', ['serve', '--role', 'warehouse'], chdbProcessEnv);
   await Promise.all([ports.warehouse().then(() => said('warehouse open')), relational]);
   await startRelationalDuties(ports);
   const urls = {
@@ -98,12 +100,12 @@ async function startFamily(ports: Ports, options: ServeAllOptions): Promise<void
 }
 
 async function superviseOn(ports: Ports, readiness: Readiness, print: (line: string) => void): Promise<Supervisor> {
-  const bus = await ports.liveBus();
+  const [bus, bridge] = await Promise.all([ports.liveBus(), bridgeChildLiveBus(ports.config)]);
   const supervisor = createSupervisor({
     entry,
     logger: ports.logger,
     onChild: (_spec, child) => {
-      const unbridge = bridgeLiveBus(bus, child);
+      const unbridge = bridge(bus, child);
       const untell = readiness.onReport(
         (report) => child.connected && child.send({ kind: 'family-ready', report }, () => undefined),
       );

@@ -214,6 +214,37 @@ function describeOwnership(log: () => EventLog, open: () => Promise<EventLog>): 
     expect(records.map(({ partition }) => partition)).toEqual([0]);
   });
 
+  it('begins where onAssigned sought to', async () => {
+    await log().append([aBlock(), aBlock()]);
+    const reader: LogReader = await log().openReader({ group: 'g', onAssigned: () => reader.seek(0, 1n) });
+    expect((await readCount(reader, 1)).map(({ offset }) => offset)).toEqual([1n]);
+  });
+
+  it('is assigned again, and loses nothing, when onAssigned failed', async () => {
+    await log().append([aBlock()]);
+    let failed = false;
+    const onAssigned = async (): Promise<void> => {
+      if (failed) return;
+      failed = true;
+      throw new Error('the warehouse is away');
+    };
+    const reader = await log().openReader({ group: 'g', onAssigned });
+    await expect(reader.next(all)).rejects.toThrow('the warehouse is away');
+    expect(await readCount(reader, 1)).toHaveLength(1);
+  });
+
+  it('leaves the group free when it is disposed while partitions are being assigned', async () => {
+    const assigning = Promise.withResolvers<void>();
+    const reader = await log().openReader({ group: 'g', onAssigned: () => assigning.promise });
+    const waiting = reader.next(all);
+    const disposed = reader.dispose();
+    assigning.resolve();
+    await disposed;
+    expect(await waiting).toEqual([]);
+    await log().append([aBlock()]);
+    expect(await readCount(await (await open()).openReader({ group: 'g' }), 1)).toHaveLength(1);
+  });
+
   it('never gives a partition to two readers of a group; the next one gets it after the first let go', async () => {
     await log().append([aBlock()]);
     const order: string[] = [];

@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { CodedError, type Config } from '@tributary/schema';
 import type { Cache } from './cache.ts';
@@ -117,4 +118,14 @@ export async function openWarehouse(config: Config, { logger }: OpenOptions = {}
     password,
     ...(logger ? { logger } : {}),
   });
+}
+
+/**
+ * Ties a forked child's live bus to this process's. Embedded: over the channel, both ways. Server: both use Redis, so there is
+ * nothing to tie. Returns a function that unties.
+ */
+export async function bridgeChildLiveBus(config: Config): Promise<(bus: LiveBus, child: ChildProcess) => () => void> {
+  if (config.redisUrl) return () => () => undefined;
+  const { bridgeLiveBus } = await import('./live-bus/ipc.ts');
+  return bridgeLiveBus;
 }

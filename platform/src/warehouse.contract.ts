@@ -28,7 +28,7 @@ const aboutEver = 'SELECT count() FROM numbers_mt(1000000000000) WHERE sipHash64
 
 const fault = (code: string) => expect.objectContaining({ code });
 
-/** What every adapter of the warehouse port must do. */
+/** What every adapter of the warehouse port must do. The functions below are lists of facts, hence their length. */
 export function describeWarehouseContract(name: string, open: () => Promise<WarehouseUnderTest>): void {
   describe(`warehouse contract: ${name}`, () => {
     let under: WarehouseUnderTest;

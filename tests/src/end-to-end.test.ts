@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { Analytics } from '@segment/analytics-node';
 import { type Client, createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
@@ -324,6 +325,37 @@ function describeProduct(open: () => Promise<Product>): void {
       expect(answer.errors?.[0]?.extensions?.code).toBe('SUBSCRIPTION_OVER_HTTP');
     });
   });
+
+  it('answers the examples of the README', async () => {
+    const page = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
+    const examples = new Map(
+      [...page.matchAll(/<!-- example: ([a-z-]+) -->\n```graphql\n([\s\S]*?)```/g)].map(([, name, text]) => [
+        name!,
+        text!,
+      ]),
+    );
+    expect([...examples.keys()]).toEqual(['first-query', 'first-subscription', 'why']);
+    const first = await ask(examples.get('first-query')!, { appId: product.app.appId });
+    expect(first.errors).toBeUndefined();
+    const eventId = randomUUID();
+    await post(product.app.writeKey, { event_name: 'install', event_id: eventId, anonymous_id: 'readme' });
+    const why = await until(async () => {
+      const answer = await ask<{ install: unknown }>(examples.get('why')!, {
+        id: `${product.app.appId}:native:${eventId}`,
+      });
+      if (answer.errors) throw new Error(JSON.stringify(answer.errors));
+      return answer.data?.install ?? null;
+    });
+    expect(why).toHaveProperty('attribution');
+    const stream = live.iterate({
+      query: examples.get('first-subscription')!,
+      variables: { appId: product.app.appId },
+    });
+    const payload = await stream.next();
+    await stream.return?.();
+    expect(payload.value.errors).toBeUndefined();
+    expect(payload.value.data.liveMetrics.rows).toEqual(expect.any(Array));
+  }, 60_000);
 
   it('serves health, readiness and metrics on both ports', async () => {
     for (const url of [product.gatewayUrl, product.collectorUrl]) {

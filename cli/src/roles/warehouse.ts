@@ -10,7 +10,6 @@ export async function startWarehouseRole(ports: Ports): Promise<RunningRole> {
   const ready = async () => ({ ok: true, checks: { engine: 'ok' } });
   const server = await startChdbServer({
     dir: join(config.dataDir, 'warehouse'),
-    host: config.host,
     port: config.ports.warehouse,
     memoryBytes: config.warehouse.memoryBytes,
     logger,

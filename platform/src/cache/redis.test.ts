@@ -1,12 +1,33 @@
+import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { createServer, type Server, type Socket } from 'node:net';
 import { describeCacheContract } from '../cache.contract.ts';
+import { openRedisProxy } from '../redis-proxy.testing.ts';
 import { type CacheOperation, openRedisCache } from './redis.ts';
 
 const url = process.env['TRIBUTARY_TEST_REDIS_URL'];
 
 if (url) {
   describeCacheContract('Redis', () => openRedisCache({ url }));
+
+  describe('openRedisCache with a server that goes away', () => {
+    it('fails open meanwhile and works again by itself afterwards', async () => {
+      const proxy = await openRedisProxy(url);
+      const cache = await openRedisCache({ url: proxy.url });
+      const key = `system:test:${randomUUID()}`;
+      await cache.set(key, 'v', { ttlMs: 60_000 });
+      await proxy.goAway();
+      expect(await cache.get(key)).toBeNull();
+      await proxy.comeBack();
+      const deadline = Date.now() + 15_000;
+      while ((await cache.get(key)) !== 'v') {
+        if (Date.now() > deadline) throw new Error('It did not come back.');
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      await cache.dispose();
+      await proxy.goAway();
+    });
+  });
 } else {
   describe.skip('cache: Redis (TRIBUTARY_TEST_REDIS_URL is not set)', () => {
     it('passes the contract', () => undefined);

@@ -29,11 +29,10 @@ export async function openLmdbDirectoryPublisher({ dir }: LmdbDirectoryOptions):
   return {
     async publish(snapshot) {
       const text = JSON.stringify(directorySchema.parse(snapshot));
-      const written = store.transaction(() => {
+      await store.transaction(() => {
         store.putSync(snapshotKey, text);
         store.putSync(revisionKey, String(revisionOf(store) + 1));
       });
-      await Promise.all([written, Promise.resolve(store.flushed)]);
     },
     dispose: () => (disposing ??= store.close()),
   };
@@ -94,8 +93,14 @@ export async function openLmdbDirectory({ dir, pollMs = 500, logger }: LmdbDirec
 }
 
 function openStore(dir: string): RootDatabase<string, string> {
-  // Without eventTurnBatching a failed commit rejects the promise that we hold, and no other.
-  return open<string, string>({ path: dir, noSubdir: false, encoding: 'string', eventTurnBatching: false });
+  // The reasons for the last two are in event-log/store.ts.
+  return open<string, string>({
+    path: dir,
+    noSubdir: false,
+    encoding: 'string',
+    eventTurnBatching: false,
+    overlappingSync: false,
+  });
 }
 
 function revisionOf(store: RootDatabase<string, string>): number {

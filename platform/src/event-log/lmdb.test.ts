@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describeEventLogContract } from '../event-log.contract.ts';
-import type { EventLog, LogRecord } from '../event-log.ts';
+import type { EventLog, LogReader } from '../event-log.ts';
 import { aBlock } from './block.testing.ts';
 import { openLmdbEventLog } from './lmdb.ts';
 
@@ -177,34 +177,38 @@ describe('the LMDB event log of several processes', () => {
   };
 
   it('holds every acknowledged block, whole and in order, after each of 12 kills -9 under load', async () => {
-    const acknowledged = new Set<string>();
-    const records: LogRecord[] = [];
     const reader = await log.openReader({ group: 'g' });
-    let survivor = start();
-    for (let kill = 0; kill < 12; kill += 1) {
-      // Two write at once; the older one is killed somewhere within a few transactions of its own and the other's.
-      const next = start();
-      const enough = 20 + Math.floor(Math.random() * 60);
-      await until(() => survivor.acknowledged().length >= enough && next.acknowledged().length > 0);
-      await survivor.kill();
-      for (const id of survivor.acknowledged()) acknowledged.add(id);
-      survivor = next;
-      records.push(...(await readAll(log, reader, records)));
-      expect([...acknowledged].filter((id) => !idsOf(records).has(id))).toEqual([]);
-    }
-    await survivor.kill();
-    for (const id of survivor.acknowledged()) acknowledged.add(id);
-    records.push(...(await readAll(log, reader, records)));
+    const seen: Seen[] = [];
+    const ids = new Set<string>();
+    let acknowledged = 0;
+    const missingAfterKillOf = async (killed: Appender): Promise<string[]> => {
+      await killed.kill();
+      acknowledged += killed.acknowledged.length;
+      for (const block of await readAll(log, reader, seen.length)) {
+        seen.push(block);
+        ids.add(block.blockId);
+      }
+      return killed.acknowledged.filter((id) => !ids.has(id));
+    };
 
-    const ids = idsOf(records);
-    expect([...acknowledged].filter((id) => !ids.has(id))).toEqual([]);
-    expect(ids.size).toBe(records.length);
-    for (let partition = 0; partition < partitions; partition += 1) {
-      const own = records.filter((record) => record.partition === partition);
-      expect(own.map(({ offset }) => offset)).toEqual(own.map((_, index) => BigInt(index)));
+    let oldest = start();
+    for (let kill = 0; kill < 12; kill += 1) {
+      // Two write at once; the older one is killed somewhere within its own or the other's transactions.
+      const next = start();
+      const enough = oldest.acknowledged.length + Math.floor(Math.random() * 60);
+      await until(() => oldest.acknowledged.length > enough && next.acknowledged.length > 0);
+      expect(await missingAfterKillOf(oldest)).toEqual([]);
+      oldest = next;
     }
-    expect(turnsOutOfOrder(records)).toEqual([]);
-    expect(acknowledged.size).toBeGreaterThan(12 * 20);
+    expect(await missingAfterKillOf(oldest)).toEqual([]);
+
+    expect(acknowledged).toBeGreaterThan(12 * 20);
+    expect(ids.size).toBe(seen.length);
+    for (let partition = 0; partition < partitions; partition += 1) {
+      const offsets = seen.filter((block) => block.partition === partition).map(({ offset }) => offset);
+      expect(offsets).toEqual(offsets.map((_, index) => BigInt(index)));
+    }
+    expect(turnsOutOfOrder(seen)).toEqual([]);
   }, 120_000);
 });
 
@@ -212,8 +216,16 @@ function scriptPath(name: string): string {
   return fileURLToPath(new URL(`./${name}.testing.ts`, import.meta.url));
 }
 
+/** What the test keeps of a record; reading it already proved that its checksum fits. */
+interface Seen {
+  readonly blockId: string;
+  readonly partition: number;
+  readonly offset: bigint;
+}
+
 interface Appender {
-  readonly acknowledged: () => readonly string[];
+  /** Grows while it runs. */
+  readonly acknowledged: readonly string[];
   kill(): Promise<void>;
 }
 
@@ -221,14 +233,17 @@ function startAppender(dir: string, partitions: number): Appender {
   const child: ChildProcess = spawn(process.execPath, [scriptPath('lmdb-appender'), dir, String(partitions), '8'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  let output = '';
+  const acknowledged: string[] = [];
+  let rest = '';
   child.stdout!.setEncoding('utf8').on('data', (text: string) => {
-    output += text;
+    // What follows the last line end of all was cut off by the kill.
+    const lines = (rest + text).split('\n');
+    rest = lines.pop() ?? '';
+    acknowledged.push(...lines);
   });
   const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
   return {
-    // What follows the last line end was cut off by the kill.
-    acknowledged: () => output.split('\n').slice(0, -1),
+    acknowledged,
     async kill() {
       child.kill('SIGKILL');
       await closed;
@@ -236,35 +251,27 @@ function startAppender(dir: string, partitions: number): Appender {
   };
 }
 
-/** Reads on to the end that the log had when this was called. */
-async function readAll(
-  log: EventLog,
-  reader: Awaited<ReturnType<EventLog['openReader']>>,
-  before: readonly LogRecord[],
-): Promise<LogRecord[]> {
-  const wanted = (await log.ends()).reduce((sum, { nextOffset }) => sum + Number(nextOffset), -before.length);
-  const records: LogRecord[] = [];
-  while (records.length < wanted) {
+/** Reads on to the end that the log had when this was called; `before` records were read already. */
+async function readAll(log: EventLog, reader: LogReader, before: number): Promise<Seen[]> {
+  const wanted = (await log.ends()).reduce((sum, { nextOffset }) => sum + Number(nextOffset), -before);
+  const seen: Seen[] = [];
+  while (seen.length < wanted) {
     const more = await reader.next({ maxBytes: 8_000_000, waitMs: 2_000 });
-    if (more.length === 0) throw new Error(`${records.length} of ${wanted} records came`);
-    records.push(...more);
+    if (more.length === 0) throw new Error(`${seen.length} of ${wanted} records came`);
+    for (const { header, partition, offset } of more) seen.push({ blockId: header.blockId, partition, offset });
   }
-  return records;
-}
-
-function idsOf(records: readonly LogRecord[]): Set<string> {
-  return new Set(records.map(({ header }) => header.blockId));
+  return seen;
 }
 
 /** Each worker of a process appended its blocks one after another, so within a partition its turns must grow. */
-function turnsOutOfOrder(records: readonly LogRecord[]): string[] {
+function turnsOutOfOrder(seen: readonly Seen[]): string[] {
   const last = new Map<string, number>();
-  return records.flatMap(({ header, partition }) => {
-    const [pid, worker, turn] = header.blockId.split('-').map(Number);
+  return seen.flatMap(({ blockId, partition }) => {
+    const [pid, worker, turn] = blockId.split('-').map(Number);
     const key = `${pid}-${worker}-${partition}`;
     const outOfOrder = turn! <= (last.get(key) ?? -1);
     last.set(key, turn!);
-    return outOfOrder ? [header.blockId] : [];
+    return outOfOrder ? [blockId] : [];
   });
 }
 

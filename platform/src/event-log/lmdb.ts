@@ -42,9 +42,11 @@ export async function openLmdbEventLog(options: LmdbEventLogOptions): Promise<Ev
   let disposing: Promise<void> | null = null;
 
   async function dispose(): Promise<void> {
-    await Promise.all([...readers].map((reader) => reader.dispose()));
+    const ended = await Promise.allSettled([...readers].map((reader) => reader.dispose()));
     await writes.drain();
     await store.close();
+    const failed = ended.find((outcome) => outcome.status === 'rejected');
+    if (failed) throw failed.reason;
   }
 
   return {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { CodedError } from '@tributary/schema';
 import type { LogReader, LogReaderOptions, LogRecord } from '../event-log.ts';
 import { ownIdentity } from '../process-identity.ts';
-import { decodeFrame } from './frame.ts';
+import { collectRecords, type ReaderPosition } from './collect.ts';
 import type { LogStore } from './store.ts';
 import type { WakeSignal } from './wake-signal.ts';
 import type { WriteQueue } from './write-queue.ts';
@@ -20,74 +20,59 @@ interface ReaderDeps {
   readonly partitionCount: number;
 }
 
-/** A reader of all partitions, once its group is free. See LogReader. */
+/**
+ * A reader of all partitions, once its group is free. See LogReader. (Over 50 lines: one closure over the state of one
+ * reader; each function inside is short.)
+ */
 export function createLmdbReader(deps: ReaderDeps, options: LogReaderOptions): LogReader {
   const { store, writes, appended, partitionCount } = deps;
   const { group } = options;
   const readerId = randomUUID();
   const all = Array.from({ length: partitionCount }, (_, partition) => partition);
-  const positions = new Map<number, number>();
+  const position: ReaderPosition = { offsets: new Map(), turn: 0 };
+  /** Sought before the partitions were assigned, in `onAssigned` for instance. */
   const soughtEarly = new Map<number, number>();
   const ended = new AbortController();
   let owned = false;
-  let turn = 0;
+  let acquiring: Promise<boolean> | null = null;
   let pollMs = shortestPollMs;
   let disposing: Promise<void> | null = null;
 
   async function acquire(): Promise<boolean> {
-    if (owned) return true;
     const taken = await writes.run(() => store.takeOwnership(group, { ...ownIdentity(), readerId }));
     if (!taken) return false;
-    store.refresh();
-    const committed = store.committed(group);
-    for (const partition of all) positions.set(partition, committed[partition] ?? 0);
     try {
-      await options.onAssigned?.(
-        all.map((partition) => ({ partition, fromOffset: BigInt(committed[partition] ?? 0) })),
-      );
+      store.refresh();
+      const assigned = store.committed(group).map((offset, partition) => ({ partition, offset }));
+      for (const { partition, offset } of assigned) position.offsets.set(partition, offset);
+      await options.onAssigned?.(assigned.map(({ partition, offset }) => ({ partition, fromOffset: BigInt(offset) })));
     } catch (error) {
-      await writes.run(() => store.dropOwnership(group, readerId));
+      await release();
       throw error;
     }
-    for (const [partition, offset] of soughtEarly) positions.set(partition, offset);
+    for (const [partition, offset] of soughtEarly) position.offsets.set(partition, offset);
     soughtEarly.clear();
     owned = true;
     return true;
   }
 
-  /** Shares `maxBytes` between the partitions that have records; who comes first changes with each call. */
-  function collect(maxBytes: number): LogRecord[] {
-    store.refresh();
-    const states = store.states();
-    const order = all.map((_, index) => (index + turn) % partitionCount);
-    const behind = order.filter((partition) => (positions.get(partition) ?? 0) < states[partition]!.nextOffset);
-    if (behind.length === 0) return [];
-    turn = (behind[0]! + 1) % partitionCount;
-    const taken: LogRecord[] = [];
-    let room = maxBytes;
-    for (const [index, partition] of behind.entries()) {
-      if (room <= 0 && taken.length > 0) break;
-      // What a quiet partition leaves of its share goes to those after it.
-      let share = Math.ceil(room / (behind.length - index));
-      const { firstOffset, nextOffset } = states[partition]!;
-      let offset = Math.max(positions.get(partition) ?? 0, firstOffset);
-      for (; offset < nextOffset && (share > 0 || taken.length === 0); offset += 1) {
-        const frame = store.records.getBinary([partition, offset]);
-        if (!frame) continue;
-        taken.push({ ...decodeStored(frame, partition, offset), partition, offset: BigInt(offset) });
-        share -= frame.length;
-        room -= frame.length;
-      }
-      positions.set(partition, offset);
-    }
-    return taken;
+  function acquireOnce(): Promise<boolean> {
+    acquiring ??= acquire().finally(() => {
+      acquiring = null;
+    });
+    return acquiring;
+  }
+
+  function release(): Promise<void> {
+    owned = false;
+    return writes.run(() => store.dropOwnership(group, readerId));
   }
 
   async function next({ maxBytes, waitMs }: { maxBytes: number; waitMs: number }): Promise<readonly LogRecord[]> {
     const deadline = performance.now() + waitMs;
     while (!ended.signal.aborted) {
-      const mayRead = await acquire();
-      const records = mayRead && !ended.signal.aborted ? collect(maxBytes) : [];
+      const mayRead = owned || (await acquireOnce());
+      const records = mayRead && !ended.signal.aborted ? collectRecords(store, position, maxBytes) : [];
       if (records.length > 0) {
         pollMs = shortestPollMs;
         return records;
@@ -102,10 +87,14 @@ export function createLmdbReader(deps: ReaderDeps, options: LogReaderOptions): L
 
   async function dispose(): Promise<void> {
     ended.abort();
+    // What `next` is told of a failed assignment is no matter of disposing.
+    await acquiring?.catch(() => false);
     if (!owned) return;
-    await options.onRevoked?.(all);
-    owned = false;
-    await writes.run(() => store.dropOwnership(group, readerId));
+    try {
+      await options.onRevoked?.(all);
+    } finally {
+      await release();
+    }
   }
 
   return {
@@ -123,22 +112,10 @@ export function createLmdbReader(deps: ReaderDeps, options: LogReaderOptions): L
     },
     async seek(partition, offset) {
       assertPartition(partition, partitionCount);
-      (owned ? positions : soughtEarly).set(partition, Number(offset));
+      (owned ? position.offsets : soughtEarly).set(partition, Number(offset));
     },
     dispose: () => (disposing ??= dispose()),
   };
-}
-
-function decodeStored(frame: Buffer, partition: number, offset: number) {
-  try {
-    return decodeFrame(frame);
-  } catch (cause) {
-    throw new CodedError('INTERNAL', {
-      message: `The block at offset ${offset} of partition ${partition} of the event log cannot be read.`,
-      cause,
-      details: { partition, offset },
-    });
-  }
 }
 
 export function assertPartition(partition: number, partitionCount: number): void {

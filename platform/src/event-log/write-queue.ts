@@ -1,7 +1,10 @@
 import { CodedError } from '@tributary/schema';
 import type { RootDatabase } from 'lmdb';
 
-/** Runs writes inside durable transactions that many of them share (group commit). */
+/**
+ * Runs writes inside transactions that many of them share (group commit). `root` flushes each commit before it resolves
+ * (no overlappingSync, no noSync).
+ */
 export interface WriteQueue {
   /**
    * Calls `write` once inside a transaction, in the order of these calls, and resolves with its result after the
@@ -28,10 +31,11 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-/** One being flushed while the next one is being written: more would only make the waits longer. */
+/** One being flushed while the next one stands ready: more would only make the waits longer. */
 const maxInFlight = 2;
 const maxBatchBytes = 32 * 1024 * 1024;
 
+/** (Over 50 lines: one closure over the queue; each function inside is short.) */
 export function createWriteQueue({ root, sync, onDurable }: WriteQueueOptions): WriteQueue {
   let waiting: Waiting[] = [];
   let inFlight = 0;
@@ -75,11 +79,9 @@ export function createWriteQueue({ root, sync, onDurable }: WriteQueueOptions): 
   async function commit(batch: readonly Waiting[]): Promise<void> {
     let results: unknown[] = [];
     try {
-      const written = root.transaction(() => {
+      await root.transaction(() => {
         results = batch.map(({ write }) => write());
       });
-      // `flushed` alone would never settle when the transaction fails.
-      await Promise.all([written, Promise.resolve(root.flushed)]);
       await sync?.();
     } catch (error) {
       // lmdb explains a failed commit in a promise of its own; unheeded, its rejection would end the process.

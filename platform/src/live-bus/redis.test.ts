@@ -1,4 +1,5 @@
 import { describeLiveBusContract } from '../live-bus.contract.ts';
+import { openRedisProxy } from '../redis-proxy.testing.ts';
 import { openRedisLiveBus } from './redis.ts';
 
 const url = process.env['TRIBUTARY_TEST_REDIS_URL'];
@@ -7,6 +8,27 @@ if (url) {
   describeLiveBusContract('Redis', async (options) => {
     const buses = await Promise.all([1, 2].map(() => openRedisLiveBus({ url, ...options })));
     return { buses, dispose: async () => void (await Promise.all(buses.map((bus) => bus.dispose()))) };
+  });
+
+  describe('openRedisLiveBus with a server that goes away', () => {
+    it('brings messages again by itself once it is back', async () => {
+      const proxy = await openRedisProxy(url);
+      const bus = await openRedisLiveBus({ url: proxy.url });
+      const heard: number[] = [];
+      await bus.subscribe('directory.changed', ({ version }) => heard.push(version));
+      await proxy.goAway();
+      bus.publish('directory.changed', { version: 1 });
+      await proxy.comeBack();
+      const deadline = Date.now() + 15_000;
+      while (!heard.includes(2)) {
+        if (Date.now() > deadline) throw new Error('It did not come back.');
+        bus.publish('directory.changed', { version: 2 });
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      expect(heard).not.toContain(1);
+      await bus.dispose();
+      await proxy.goAway();
+    });
   });
 } else {
   describe.skip('live bus: Redis (TRIBUTARY_TEST_REDIS_URL is not set)', () => {

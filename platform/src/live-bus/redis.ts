@@ -48,12 +48,9 @@ export async function openRedisLiveBus(options: RedisLiveBusOptions): Promise<Li
       // A connection that is closed while it waits for the server never settles its commands.
       await Promise.race([subscriber.subscribe(channel), closed.promise]);
       if (disposing) return () => {};
-      const remove = listeners.add(topic, listener);
-      return () => {
-        remove();
-        // An unsubscribe that fails costs a few unread messages; the connection forgets it when it closes.
-        if (!listeners.has(topic) && !disposing) subscriber.unsubscribe(channel).catch(() => undefined);
-      };
+      // The channel stays subscribed for as long as the bus is open: an UNSUBSCRIBE could overtake a SUBSCRIBE of the same
+      // topic that is under way, and what it would save are a few small messages.
+      return listeners.add(topic, listener);
     },
     dispose() {
       disposing ??= (async () => {

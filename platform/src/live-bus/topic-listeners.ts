@@ -11,7 +11,6 @@ export interface TopicListeners {
   add<T extends LiveTopic>(topic: T, listener: (message: LiveMessages[T]) => void): () => void;
   /** Calls each listener in a microtask of its own: a throwing one costs neither the publisher nor its neighbours. */
   deliver<T extends LiveTopic>(topic: T, message: LiveMessages[T]): void;
-  has(topic: LiveTopic): boolean;
   clear(): void;
 }
 
@@ -40,7 +39,6 @@ export function createTopicListeners(onFault: OnListenerFault = warn): TopicList
         });
       }
     },
-    has: (topic) => byTopic.has(topic),
     clear: () => byTopic.clear(),
   };
 }

@@ -2,6 +2,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
+/** Of a request: statement, parameters and rows. */
+const maxBodyBytes = 268_435_456;
+
 export interface EngineSetup {
   /** Where chDB keeps its data. */
   readonly path: string;
@@ -22,7 +25,8 @@ export function prepareEngine(dir: string, memoryBytes: number): EngineSetup {
   const share = (part: number) => String(Math.floor(memoryBytes * part));
   return {
     path,
-    engineArgs: [`--config-file=${configFile}`],
+    // Parameters are part of the text here (a SET before the statement); ClickHouse counts only the statement itself.
+    engineArgs: [`--config-file=${configFile}`, `--max_query_size=${maxBodyBytes}`],
     baseSettings: {
       max_memory_usage: share(0.6),
       max_bytes_before_external_group_by: share(0.25),

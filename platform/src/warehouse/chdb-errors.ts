@@ -27,7 +27,8 @@ export const engineErrors = {
     new EngineError(456, 'UNKNOWN_QUERY_PARAMETER', `Substitution \`${name}\` is not set.`),
 };
 
-const errorPattern = /Code: (\d+)\. DB::Exception: ([\s\S]*?)\s*\(([A-Z][A-Z0-9_]{2,})\)/;
+/** The name is in the last parentheses: those before may quote the statement. */
+const errorPattern = /Code: (\d+)\. DB::Exception: ([\s\S]*)\(([A-Z][A-Z0-9_]{2,})\)/;
 
 /** Anything thrown by the engine or its wrapper, in ClickHouse's terms; 1002 UNKNOWN_EXCEPTION where it says no code. */
 export function toEngineError(thrown: unknown): EngineError {
@@ -35,7 +36,7 @@ export function toEngineError(thrown: unknown): EngineError {
   const text = thrown instanceof Error ? thrown.message : String(thrown);
   const match = errorPattern.exec(text);
   return match
-    ? new EngineError(Number(match[1]), match[3] ?? 'UNKNOWN_EXCEPTION', match[2] ?? '')
+    ? new EngineError(Number(match[1]), match[3] ?? 'UNKNOWN_EXCEPTION', match[2]?.trimEnd() ?? '')
     : new EngineError(1002, 'UNKNOWN_EXCEPTION', text);
 }
 

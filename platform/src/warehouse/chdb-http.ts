@@ -20,64 +20,70 @@ export interface ChdbHandlerOptions {
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
+interface Front extends ChdbHandlerOptions {
+  readonly version: string;
+  readonly knownSettings: ReadonlySet<string>;
+}
+
 /** The HTTP side of the chDB server: reads a request, runs it on the pool, answers as ClickHouse does. */
 export function createChdbHandler(options: ChdbHandlerOptions): Handler {
-  const version = (JSON.parse(options.control.runNow('SELECT version() AS version')) as { version: string }).version;
-  const knownSettings = readSettingNames(options.control);
+  const { version } = JSON.parse(options.control.runNow('SELECT version() AS version')) as { version: string };
+  const front: Front = { ...options, version, knownSettings: readSettingNames(options.control) };
   return (request, response) => {
-    void handle(request, response).catch((error) => {
+    handle(front, request, response).catch((error) => {
       options.logger.error({ err: error }, 'a warehouse request could not be answered');
       response.destroy();
     });
   };
+}
 
-  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    if (await options.opsHandler?.(request, response)) return;
-    const path = (request.url ?? '/').split('?', 1)[0];
-    if (fromBrowser(request) || !(options.allowRemote || namesLoopback(request))) {
-      return sendText(response, 403, 'Requests from web pages are refused here.\n');
-    }
-    if (path === '/ping' || (path === '/' && request.method === 'GET' && !request.url?.includes('?'))) {
-      return sendText(response, 200, 'Ok.\n');
-    }
-    if (path !== '/') return sendText(response, 404, 'There is no such path here.\n');
-    let queryId = randomUUID() as string;
-    try {
-      const read = await readRequest(request);
-      queryId = read.queryId ?? queryId;
-      await answer(response, { ...read, queryId });
-    } catch (error) {
-      sendFault(response, error, queryId, version);
-    }
+async function handle(front: Front, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  if (await front.opsHandler?.(request, response)) return;
+  if (fromBrowser(request) || !(front.allowRemote || namesLoopback(request))) {
+    return sendText(response, 403, 'Requests from web pages are refused here.\n');
   }
+  const [path = '', search] = (request.url ?? '/').split('?', 2);
+  if (path === '/ping' || (path === '/' && request.method === 'GET' && search === undefined)) {
+    return sendText(response, 200, 'Ok.\n');
+  }
+  if (path !== '/') return sendText(response, 404, 'There is no such path here.\n');
+  let queryId: string = randomUUID();
+  try {
+    const read = await readRequest(request);
+    queryId = read.queryId ?? queryId;
+    await answer(front, response, read, statementOf(read, queryId));
+  } catch (error) {
+    sendFault(response, error, queryId, front.version);
+  }
+}
 
-  async function answer(response: ServerResponse, read: ChdbRequest & { queryId: string }): Promise<void> {
-    const unknown = Object.keys(read.settings).find((name) => !knownSettings.has(name));
-    if (unknown) throw engineErrors.unknownSetting(unknown);
-    const statement = statementOf(read);
-    const kind = statementKind(statement.sql);
-    if (kind === 'session') throw engineErrors.unsupportedMethod('SET and USE have no effect over HTTP.');
-    if (read.readonly && kind !== 'read') throw engineErrors.readonly('GET may only read. Use POST.');
-    if (kind === 'kill') return sendKilled(response, statement);
-    for (const name of parameterNames(statement.sql)) {
-      if (!(name in statement.params)) throw engineErrors.unknownParameter(name);
-    }
-    // The caller who leaves takes the statement along: nobody would read its rows.
-    const onClose = () => {
-      if (!response.writableFinished) void options.pool.kill((id) => id === statement.queryId);
-    };
-    response.on('close', onClose);
-    if (response.destroyed) return;
-    const startedAt = performance.now();
-    const result = await options.pool.run(kind, statement);
-    await sendResult(response, read, result, statement, performance.now() - startedAt);
+async function answer(
+  { pool, knownSettings }: Front,
+  response: ServerResponse,
+  read: ChdbRequest,
+  statement: LaneStatement,
+): Promise<void> {
+  const unknown = Object.keys(read.settings).find((name) => !knownSettings.has(name));
+  if (unknown) throw engineErrors.unknownSetting(unknown);
+  const kind = statementKind(statement.sql);
+  if (kind === 'session') throw engineErrors.unsupportedMethod('SET and USE have no effect over HTTP.');
+  if (read.readonly && kind !== 'read') throw engineErrors.readonly('GET may only read. Use POST.');
+  for (const name of parameterNames(statement.sql)) {
+    if (!(name in statement.params)) throw engineErrors.unknownParameter(name);
   }
-
-  /** Answered when all that fits has ended, whether SYNC was asked for or not. */
-  async function sendKilled(response: ServerResponse, statement: LaneStatement): Promise<void> {
-    await options.pool.kill(killTarget(statement));
-    sendText(response, 200, '');
+  if (kind === 'kill') {
+    // Answered when all that fits has ended, whether SYNC was asked for or not.
+    await pool.kill(killTarget(statement));
+    return sendText(response, 200, '');
   }
+  // The caller who leaves takes the statement along: nobody would read its rows.
+  response.on('close', () => {
+    if (!response.writableFinished) void pool.kill((id) => id === statement.queryId);
+  });
+  if (response.destroyed) return;
+  const startedAt = performance.now();
+  const result = await pool.run(kind, statement);
+  await sendResult(response, read, result, statement, performance.now() - startedAt);
 }
 
 /**
@@ -96,9 +102,9 @@ function killTarget({ sql, params }: LaneStatement): (queryId: string) => boolea
   return prefix ? (id) => id.startsWith(value) : (id) => id === value;
 }
 
-function statementOf(read: ChdbRequest & { queryId: string }): LaneStatement {
-  const head = read.body.length > 0 || read.urlQuery ? parseInsertHead(read.urlQuery) : null;
-  const { queryId, database, format, settings, params } = read;
+function statementOf(read: ChdbRequest, queryId: string): LaneStatement {
+  const head = parseInsertHead(read.urlQuery);
+  const { database, format, settings, params } = read;
   const common = { queryId, database, format, settings, params };
   if (head) return { ...common, sql: read.urlQuery, insert: { head, body: read.body } };
   const text = Buffer.from(read.body.buffer, read.body.byteOffset, read.body.byteLength).toString('utf8');

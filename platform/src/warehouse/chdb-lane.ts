@@ -42,48 +42,19 @@ export interface LaneOptions {
 const rawFormats = new Set(['JSONEachRow', 'JSONCompactEachRow', 'CSV', 'CSVWithNames', 'TabSeparated', 'TSV']);
 
 /**
- * Opens a connection. Settings and parameters of a statement are put before it as SET, since a connection keeps its
- * settings: the lane knows what it set last and sets that back. Parameters go the same way because chDB's own binding is
+ * Opens a connection. Settings and parameters of a statement are put before it as SET: chDB's own binding of parameters is
  * not safe beside a second connection (its wrapper therefore runs all bound queries of a process one by one).
  */
 export function openLane(options: LaneOptions): Lane {
   const session = new Session(options.path, { connectionArgs: [...options.engineArgs] });
-  let database = 'default';
-  const current = new Map<string, string>();
-
-  /** SETs that bring the connection to what this statement wants. */
-  const prefix = (statement: LaneStatement): string => {
-    const wanted = new Map(Object.entries({ ...options.baseSettings, ...statement.settings }));
-    wanted.set('log_comment', statement.queryId);
-    const changes: string[] = [];
-    for (const name of current.keys()) if (!wanted.has(name)) changes.push(`${name} = DEFAULT`);
-    for (const [name, value] of wanted) {
-      if (current.get(name) !== value) changes.push(`${name} = ${settingLiteral(value)}`);
-    }
-    for (const [name, value] of Object.entries(statement.params)) changes.push(`param_${name} = ${sqlString(value)}`);
-    const parts = changes.length > 0 ? [`SET ${changes.join(', ')}`] : [];
-    // Whatever comes of the statement, these may be set afterwards; an unlike value makes the next one set them again.
-    for (const name of [...current.keys(), ...wanted.keys()]) current.set(name, '\0unknown');
-    if (statement.database !== database) parts.push(`USE ${sqlName(statement.database)}`);
-    database = '';
-    return parts.map((part) => `${part}; `).join('');
-  };
-  const settled = (statement: LaneStatement) => {
-    current.clear();
-    for (const [name, value] of Object.entries({ ...options.baseSettings, ...statement.settings })) {
-      current.set(name, value);
-    }
-    current.set('log_comment', statement.queryId);
-    database = statement.database;
-  };
+  const state = createConnectionState(options.baseSettings);
 
   const run = async (statement: LaneStatement): Promise<LaneResult> => {
-    if (statement.insert && rawFormats.has(statement.insert.head.format)) return insertRaw(session, statement, options);
-    const sql = statement.insert
-      ? `${statement.sql}\n${Buffer.from(statement.insert.body).toString('utf8')}`
-      : statement.sql;
-    const result = await session.queryAsync(prefix(statement) + sql, { format: statement.format });
-    settled(statement);
+    const { insert } = statement;
+    if (insert && rawFormats.has(insert.head.format)) return insertRaw(session, statement, options);
+    const sql = insert ? `${statement.sql}\n${Buffer.from(insert.body).toString('utf8')}` : statement.sql;
+    const result = await session.queryAsync(state.changesFor(statement) + sql, { format: statement.format });
+    state.changedFor(statement);
     return {
       bytes: result.bytes(),
       readRows: result.rowsRead,
@@ -105,6 +76,43 @@ export function openLane(options: LaneOptions): Lane {
     },
     runNow: (sql) => session.query(sql, 'JSONEachRow'),
     close: () => session.close(),
+  };
+}
+
+interface ConnectionState {
+  /** Statements, to be put before this one, that bring the connection to what it wants. */
+  changesFor(statement: LaneStatement): string;
+  /** To be called when they, and the statement, went well. */
+  changedFor(statement: LaneStatement): void;
+}
+
+/** A connection keeps what was SET: knows what that is, so that each statement finds its own settings and no other's. */
+function createConnectionState(baseSettings: Readonly<Record<string, string>>): ConnectionState {
+  const unknown = Symbol('set to something');
+  const current = new Map<string, string | typeof unknown>();
+  let database: string | typeof unknown = 'default';
+  const wantedBy = (statement: LaneStatement) =>
+    new Map(Object.entries({ ...baseSettings, ...statement.settings, log_comment: statement.queryId }));
+  return {
+    changesFor(statement) {
+      const wanted = wantedBy(statement);
+      const sets = [...current.keys()].filter((name) => !wanted.has(name)).map((name) => `${name} = DEFAULT`);
+      for (const [name, value] of wanted) {
+        if (current.get(name) !== value) sets.push(`${name} = ${settingLiteral(value)}`);
+      }
+      // A parameter stays too; the caller sees to it that no statement takes one that it did not bring.
+      for (const [name, value] of Object.entries(statement.params)) sets.push(`param_${name} = ${sqlString(value)}`);
+      const use = statement.database === database ? '' : `USE ${sqlName(statement.database)}; `;
+      // Until the statement went well, nobody knows how far these came: the next one sets them all again.
+      for (const name of [...current.keys(), ...wanted.keys()]) current.set(name, unknown);
+      database = unknown;
+      return `SET ${sets.join(', ')}; ${use}`;
+    },
+    changedFor(statement) {
+      current.clear();
+      for (const [name, value] of wantedBy(statement)) current.set(name, value);
+      database = statement.database;
+    },
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Logger } from '../logger.ts';
-import { engineErrors, toEngineError } from './chdb-errors.ts';
+import { type EngineError, engineErrors, toEngineError } from './chdb-errors.ts';
 import type { Lane, LaneResult, LaneStatement } from './chdb-lane.ts';
 import { sqlString } from './chdb-sql.ts';
 
@@ -33,98 +33,45 @@ interface Job {
   readonly statement: LaneStatement;
   state: 'waiting' | 'running' | 'ended';
   /** What to say instead of the engine's own error, once the job is being ended. */
-  endedBy: Error | null;
-  readonly start: (lane: Lane) => Promise<void>;
-  readonly refuse: (error: Error) => void;
-  readonly ended: Promise<void>;
+  endedBy: EngineError | null;
+  readonly result: PromiseWithResolvers<LaneResult>;
+  readonly ended: PromiseWithResolvers<void>;
 }
+
+interface Line {
+  readonly free: Lane[];
+  readonly waiting: Job[];
+}
+
+type EndJob = (job: Job, because: EngineError) => Promise<void>;
 
 /** How long the engine may overrun `max_execution_time` before the statement is ended from outside. */
 const overrunMs = 500;
 
 export function createLanePool(options: LanePoolOptions): LanePool {
   const jobs = new Map<string, Job>();
-  const lines = {
-    write: { free: [options.writer], waiting: [] as Job[] },
-    read: { free: [...options.readers], waiting: [] as Job[] },
+  const lines: Record<'read' | 'write', Line> = {
+    write: { free: [options.writer], waiting: [] },
+    read: { free: [...options.readers], waiting: [] },
   };
-  let closed = false;
+  const end: EndJob = (job, because) => endJob(options, job, because);
   let disposing: Promise<void> | null = null;
-
-  const pump = (line: { free: Lane[]; waiting: Job[] }): void => {
-    while (line.free.length > 0 && line.waiting.length > 0) {
-      const lane = line.free.pop() as Lane;
-      const job = line.waiting.shift() as Job;
-      if (job.state !== 'waiting') {
-        line.free.push(lane);
-        continue;
-      }
-      void job.start(lane).then(() => {
-        line.free.push(lane);
-        pump(line);
-      });
-    }
-  };
-
-  const end = async (job: Job, because: Error): Promise<void> => {
-    if (job.state === 'ended') return;
-    job.endedBy ??= because;
-    if (job.state === 'waiting') return job.refuse(job.endedBy);
-    // Again and again: a kill that comes before the engine has listed the statement finds nothing.
-    while ((job.state as Job['state']) === 'running') {
-      killInEngine(options.control, job.statement.queryId, options.logger);
-      await Promise.race([job.ended, delay(50)]);
-    }
-  };
-
-  const createJob = (statement: LaneStatement): { job: Job; result: Promise<LaneResult> } => {
-    const { promise: result, resolve, reject } = Promise.withResolvers<LaneResult>();
-    const { promise: ended, resolve: markEnded } = Promise.withResolvers<void>();
-    const leave = () => {
-      job.state = 'ended';
-      jobs.delete(statement.queryId);
-      markEnded();
-    };
-    const job: Job = {
-      statement,
-      state: 'waiting',
-      endedBy: null,
-      ended,
-      refuse(error) {
-        leave();
-        reject(error);
-      },
-      async start(lane) {
-        job.state = 'running';
-        const watchdog = watch(job, (error) => void end(job, error));
-        try {
-          const value = await lane.run(statement);
-          leave();
-          resolve(value);
-        } catch (error) {
-          leave();
-          reject(job.endedBy ?? toEngineError(error));
-        } finally {
-          clearTimeout(watchdog);
-        }
-      },
-    };
-    return { job, result };
-  };
-
   return {
     async run(kind, statement) {
-      if (closed) throw engineErrors.shuttingDown();
+      if (disposing) throw engineErrors.shuttingDown();
       if (jobs.has(statement.queryId)) throw engineErrors.sameId(statement.queryId);
       const line = lines[kind];
-      if (line.free.length === 0 && line.waiting.length >= options.maxQueued) {
-        throw engineErrors.tooManyQueries(line.waiting.length);
-      }
-      const { job, result } = createJob(statement);
+      const waiting = line.waiting.filter((job) => job.state === 'waiting').length;
+      if (line.free.length === 0 && waiting >= options.maxQueued) throw engineErrors.tooManyQueries(waiting);
+      const job = createJob(statement);
       jobs.set(statement.queryId, job);
       line.waiting.push(job);
-      pump(line);
-      return result;
+      pump(line, end);
+      try {
+        return await job.result.promise;
+      } finally {
+        jobs.delete(statement.queryId);
+      }
     },
     async kill(fits) {
       const found = [...jobs.values()].filter((job) => fits(job.statement.queryId));
@@ -132,16 +79,14 @@ export function createLanePool(options: LanePoolOptions): LanePool {
       return found.length;
     },
     load() {
-      const all = [...jobs.values()];
-      const running = all.filter((job) => job.state === 'running').length;
-      return { running, waiting: all.length - running };
+      const running = [...jobs.values()].filter((job) => job.state === 'running').length;
+      return { running, waiting: jobs.size - running };
     },
     dispose(graceMs) {
       disposing ??= (async () => {
-        closed = true;
-        const drained = Promise.all([...jobs.values()].map((job) => job.ended));
-        await Promise.race([drained, delay(graceMs)]);
-        await Promise.all([...jobs.values()].map((job) => end(job, engineErrors.shuttingDown())));
+        const left = [...jobs.values()];
+        await Promise.race([Promise.all(left.map((job) => job.ended.promise)), delay(graceMs)]);
+        await Promise.all(left.map((job) => end(job, engineErrors.shuttingDown())));
         for (const lane of [options.writer, ...options.readers, options.control]) lane.close();
       })();
       return disposing;
@@ -149,11 +94,64 @@ export function createLanePool(options: LanePoolOptions): LanePool {
   };
 }
 
-function watch(job: Job, end: (error: Error) => void): NodeJS.Timeout | undefined {
+function createJob(statement: LaneStatement): Job {
+  return {
+    statement,
+    state: 'waiting',
+    endedBy: null,
+    result: Promise.withResolvers(),
+    ended: Promise.withResolvers(),
+  };
+}
+
+/** Gives waiting jobs to free lanes; a job that was ended while it waited is passed over. */
+function pump(line: Line, end: EndJob): void {
+  while (line.free.length > 0) {
+    const job = line.waiting.shift();
+    if (!job) return;
+    if (job.state !== 'waiting') continue;
+    const lane = line.free.pop() as Lane;
+    void runJob(job, lane, end).then(() => {
+      line.free.push(lane);
+      pump(line, end);
+    });
+  }
+}
+
+async function runJob(job: Job, lane: Lane, end: EndJob): Promise<void> {
+  job.state = 'running';
   const seconds = Number(job.statement.settings['max_execution_time'] ?? 0);
-  if (!(seconds > 0)) return undefined;
-  const ms = Math.ceil(seconds * 1_000);
-  return setTimeout(() => end(engineErrors.timeout(ms)), ms + overrunMs);
+  const limitMs = Math.ceil(seconds * 1_000);
+  const watchdog =
+    limitMs > 0 ? setTimeout(() => void end(job, engineErrors.timeout(limitMs)), limitMs + overrunMs) : undefined;
+  try {
+    job.result.resolve(await lane.run(job.statement));
+  } catch (error) {
+    job.result.reject(job.endedBy ?? toEngineError(error));
+  } finally {
+    clearTimeout(watchdog);
+    markEnded(job);
+  }
+}
+
+function markEnded(job: Job): void {
+  job.state = 'ended';
+  job.ended.resolve();
+}
+
+async function endJob({ control, logger }: LanePoolOptions, job: Job, because: EngineError): Promise<void> {
+  if (job.state === 'ended') return;
+  job.endedBy ??= because;
+  if (job.state === 'waiting') {
+    job.result.reject(job.endedBy);
+    markEnded(job);
+    return;
+  }
+  // Again and again: a kill that comes before the engine has listed the statement finds nothing.
+  while (job.state === 'running') {
+    killInEngine(control, job.statement.queryId, logger);
+    await Promise.race([job.ended.promise, delay(50)]);
+  }
 }
 
 /**
@@ -168,4 +166,4 @@ function killInEngine(control: Lane, queryId: string, logger: Logger): void {
   }
 }
 
-const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms).unref());

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, isIPv4 } from 'node:net';
 import { CodedError } from '@tributary/schema';
 import { drainPending } from 'chdb';
@@ -6,7 +6,7 @@ import type { Logger } from '../logger.ts';
 import { prepareEngine } from './chdb-engine.ts';
 import { createChdbHandler } from './chdb-http.ts';
 import { type Lane, openLane } from './chdb-lane.ts';
-import { createLanePool } from './chdb-pool.ts';
+import { createLanePool, type LanePool } from './chdb-pool.ts';
 
 export interface ChdbServerOptions {
   /** Data directory of the engine; made when absent. One process at a time. */
@@ -63,12 +63,13 @@ export async function startChdbServer(options: ChdbServerOptions): Promise<ChdbS
   const [control, writer, ...readerLanes] = lanes as [Lane, Lane, ...Lane[]];
   const pool = createLanePool({ control, writer, readers: readerLanes, maxQueued: options.maxQueued ?? 256, logger });
   const { allowRemote = false, opsHandler } = options;
-  const handler = createChdbHandler({ pool, control, logger, allowRemote, ...(opsHandler ? { opsHandler } : {}) });
-  // Parameters travel in the URL, up to what ClickHouse takes there (http_max_uri_size).
-  const server = createServer({ maxHeaderSize: 1_048_576 }, handler);
-  // Larger than the client's idle time (2.5 s), so that it never writes into a socket that is being closed.
-  server.keepAliveTimeout = 10_000;
+  let server: Server;
   try {
+    const handler = createChdbHandler({ pool, control, logger, allowRemote, ...(opsHandler ? { opsHandler } : {}) });
+    // Parameters travel in the URL, up to what ClickHouse takes there (http_max_uri_size).
+    server = createServer({ maxHeaderSize: 1_048_576 }, handler);
+    // Larger than the client's idle time (2.5 s), so that it never writes into a socket that is being closed.
+    server.keepAliveTimeout = 10_000;
     await listen(server, options.port, host);
   } catch (error) {
     await pool.dispose(0);
@@ -80,17 +81,21 @@ export async function startChdbServer(options: ChdbServerOptions): Promise<ChdbS
     url: urlOf(server.address() as AddressInfo),
     load: () => pool.load(),
     dispose() {
-      disposing ??= (async () => {
-        const unheard = new Promise<void>((resolve) => server.close(() => resolve()));
-        await pool.dispose(5_000);
-        await drainPending();
-        server.closeIdleConnections();
-        setTimeout(() => server.closeAllConnections(), 500).unref();
-        await unheard;
-      })();
+      disposing ??= stop(server, pool);
       return disposing;
     },
   };
+}
+
+async function stop(server: Server, pool: LanePool): Promise<void> {
+  const unheard = new Promise<void>((resolve) => server.close(() => resolve()));
+  await pool.dispose(5_000);
+  await drainPending();
+  server.closeIdleConnections();
+  // Answers under way get half a second to leave.
+  const timer = setTimeout(() => server.closeAllConnections(), 500);
+  await unheard;
+  clearTimeout(timer);
 }
 
 function openLanes(options: ChdbServerOptions, count: number): Lane[] {
@@ -108,7 +113,7 @@ function openLanes(options: ChdbServerOptions, count: number): Lane[] {
   }
 }
 
-function listen(server: ReturnType<typeof createServer>, port: number, host: string): Promise<void> {
+function listen(server: Server, port: number, host: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, () => {

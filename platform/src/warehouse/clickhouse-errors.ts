@@ -19,7 +19,11 @@ const badInput = new Set([457]);
  */
 const rowRefusals = new Set([6, 26, 27, 33, 34, 38, 41, 53, 69, 70, 72, 117, 130, 131, 190, 321, 349, 407, 691]);
 
-/** Whether the engine refused the rows themselves, so that a retry of the same bytes can't help. */
+/**
+ * Whether the engine refused the rows of an insert (bytes, or INSERT … SELECT FROM format(…)) as they are, so that a retry
+ * of the same bytes can't help. Nothing of the refused batch was stored, as long as it is below the engine's block size
+ * (a million rows, 256 MB).
+ */
 export function isRowRefusal(error: unknown): boolean {
   const code = engineCodeOf(error);
   return code !== undefined && rowRefusals.has(code);
@@ -35,22 +39,22 @@ export function engineCodeOf(error: unknown): number | undefined {
  * A fault of the client or the engine as a catalogue error: the engine's code and name in `details.engineCode` and
  * `details.engineName` when it answered, `details.statement` always, the original as `cause`.
  */
-export function warehouseError(thrown: unknown, statement: string): CodedError {
+export function warehouseError(thrown: unknown, statement: string, kind: 'insert' | 'other' = 'other'): CodedError {
   if (thrown instanceof CodedError) return thrown;
   if (!(thrown instanceof ClickHouseError)) {
     return new CodedError('WAREHOUSE_UNAVAILABLE', { cause: thrown, details: { statement } });
   }
   const engineCode = Number(thrown.code);
-  return new CodedError(codeOf(engineCode), {
+  return new CodedError(codeOf(engineCode, kind), {
     cause: thrown,
     details: { statement, engineCode, ...(thrown.type ? { engineName: thrown.type } : {}) },
   });
 }
 
-function codeOf(engineCode: number): ErrorCode {
+function codeOf(engineCode: number, kind: 'insert' | 'other'): ErrorCode {
   if (timeouts.has(engineCode)) return 'QUERY_TIMEOUT';
   if (tooLarge.has(engineCode)) return 'QUERY_TOO_LARGE';
   if (unavailable.has(engineCode)) return 'WAREHOUSE_UNAVAILABLE';
   if (badInput.has(engineCode)) return 'BAD_USER_INPUT';
-  return rowRefusals.has(engineCode) ? 'ROW_REFUSED' : 'INTERNAL';
+  return kind === 'insert' && rowRefusals.has(engineCode) ? 'ROW_REFUSED' : 'INTERNAL';
 }

@@ -33,7 +33,7 @@ const anEvent = (at: number) => ({
   flags: at % 2 === 0 ? ['late'] : [],
 });
 
-const from = "fromUnixTimestamp({from:UInt32}, 'UTC')";
+const from = "{from:DateTime('UTC')}";
 /** The shapes that reports may rely on, beside what reads the rows themselves. */
 const shapes = {
   'by minute: time, campaign': {
@@ -77,7 +77,7 @@ describe('the events table', () => {
     const sql = `SELECT ${shape.key}, revenue_currency, count() AS events, sum(revenue_amount) AS revenue
       FROM events
       WHERE tenant_id = {tenantId:String} AND app_id IN ['app_1'] AND environment = 'production'
-        AND ${shape.period} >= ${from} AND ${shape.period} < ${from.replace('from:', 'to:')}
+        AND ${shape.period} >= ${from} AND ${shape.period} < {to:DateTime('UTC')}
       GROUP BY ${grouped}, revenue_currency ORDER BY ${grouped}, revenue_currency`;
     const projected = await test.warehouse.query(ask(`${sql} SETTINGS force_optimize_projection = 1`), range);
     const explained = await test.warehouse.query(ask(`EXPLAIN ${sql}`), range);

@@ -95,5 +95,7 @@ async function endChild(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Pro
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exited = once(child, 'exit');
   child.kill(signal);
-  await exited;
+  const [code, by] = await exited;
+  // An engine that was not closed in order crashes on the way out.
+  if (signal === 'SIGTERM' && code !== 0) throw new Error(`the warehouse did not stop in order (${by ?? code})`);
 }

@@ -20,7 +20,7 @@ export function AppPicker({
   onChange: (id: string) => void;
 }) {
   return (
-    <label className="relative flex items-center">
+    <label className="relative flex w-fit items-center">
       <span className="sr-only">App</span>
       <select
         value={value}

@@ -126,7 +126,7 @@ function Row({
         type="button"
         aria-current={current ? 'true' : undefined}
         onClick={() => onOpen(install.id)}
-        className={`grid w-full grid-cols-[1fr_auto] items-center gap-x-3 gap-y-0.5 px-4 py-2.5 text-left transition-colors hover:bg-raised sm:grid-cols-[minmax(0,1.5fr)_minmax(0,1.2fr)_auto_auto] ${current ? 'bg-accent-soft' : ''}`}
+        className={`grid w-full grid-cols-[1fr_auto] items-center gap-x-3 gap-y-0.5 px-4 py-2.5 text-left transition-colors hover:bg-raised sm:grid-cols-[minmax(0,1.4fr)_minmax(0,1.2fr)_104px_168px] ${current ? 'bg-accent-soft' : ''}`}
       >
         <span className="truncate font-medium">
           {install.campaign?.name ?? (install.attribution ? 'Organic' : 'Being decided')}

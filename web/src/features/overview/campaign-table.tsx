@@ -97,7 +97,7 @@ export function CampaignTable({
         {rows.map((campaign) => (
           <li key={campaign.id} className="px-4 py-3.5">
             <Name campaign={campaign} />
-            <dl className="tabular mt-2.5 grid grid-cols-3 gap-x-3 gap-y-2.5">
+            <dl className="tabular mt-2.5 grid grid-cols-4 gap-x-3 gap-y-2.5">
               {columns.map((column) => (
                 <div key={column.key}>
                   <dt className="text-[11.5px] text-soft">{column.label}</dt>

@@ -5,8 +5,8 @@ import { formatCount, formatDay, formatMoney } from '../../lib/format.ts';
 import type { SeriesPoint } from './queries.ts';
 
 const width = 720;
-const height = 190;
-const pad = { left: 6, right: 6, top: 14, bottom: 22 };
+const height = 180;
+const pad = { left: 0, right: 0, top: 6, bottom: 1 };
 
 /** Installs as bars and revenue as a line, by day; the same figures as a table for those who don't see the picture. */
 export function SeriesChart({
@@ -37,7 +37,7 @@ export function SeriesChart({
     )
     .join('');
   const shown = at === null ? null : days[at];
-  const labelEvery = Math.ceil(days.length / 6);
+  const labelEvery = Math.max(1, Math.floor((days.length - 1) / 4));
   return (
     <figure className="px-4 pb-3 pt-3">
       <figcaption className="mb-1 flex min-h-6 flex-wrap items-center gap-x-4 gap-y-1 text-[12.5px] text-soft">
@@ -56,7 +56,8 @@ export function SeriesChart({
       </figcaption>
       <svg
         viewBox={`0 0 ${width} ${height}`}
-        className="h-auto w-full"
+        preserveAspectRatio="none"
+        className="h-40 w-full sm:h-52"
         role="img"
         aria-labelledby={title}
         onMouseLeave={() => setAt(null)}
@@ -86,21 +87,25 @@ export function SeriesChart({
               fill="var(--accent)"
               opacity={at === index ? 0.6 : 0.32}
             />
-            {index % labelEvery === 0 && (
-              <text
-                x={pad.left + (index + 0.5) * step}
-                y={height - 6}
-                fontSize="10.5"
-                textAnchor="middle"
-                fill="var(--ink-faint)"
-              >
-                {formatDay(day.at)}
-              </text>
-            )}
           </g>
         ))}
-        <path d={line} fill="none" stroke="var(--good)" strokeWidth="2" strokeLinejoin="round" pointerEvents="none" />
+        <path
+          d={line}
+          fill="none"
+          stroke="var(--good)"
+          strokeWidth="2"
+          vectorEffect="non-scaling-stroke"
+          strokeLinejoin="round"
+          pointerEvents="none"
+        />
       </svg>
+      <div className="tabular mt-1.5 flex justify-between text-[12px] text-faint" aria-hidden="true">
+        {days
+          .filter((_, index) => index % labelEvery === 0 || index === days.length - 1)
+          .map((day) => (
+            <span key={day.at}>{formatDay(day.at)}</span>
+          ))}
+      </div>
       <details className="mt-1 text-[12.5px]">
         <summary className="w-fit cursor-pointer text-soft hover:text-ink">As a table</summary>
         {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard */}
