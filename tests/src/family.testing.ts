@@ -64,13 +64,17 @@ export function startProgram(
   const chunks: Buffer[] = [];
   const child = spawn(process.execPath, [join(root, 'cli/src/main.ts'), ...args], {
     cwd: root,
-    env: { ...process.env, TRIBUTARY_LOG_LEVEL: 'warn', NODE_OPTIONS: '', ...env },
+    env: { ...withoutSettings(process.env), TRIBUTARY_LOG_LEVEL: 'warn', NODE_OPTIONS: '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   child.stdout?.on('data', (chunk: Buffer) => chunks.push(chunk));
   child.stderr?.on('data', (chunk: Buffer) => chunks.push(chunk));
   return { child, output: () => Buffer.concat(chunks).toString('utf8') };
 }
+
+/** A test decides its settings itself; what the tests are told (TRIBUTARY_TEST_…) is no setting of the product. */
+const withoutSettings = (env: NodeJS.ProcessEnv) =>
+  Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('TRIBUTARY_')));
 
 /** `serve --role all`; resolves when `/ready` on both ports is 200. */
 export async function startFamily(options: FamilyOptions, readyWithinMs = 150_000): Promise<Family> {

@@ -37,6 +37,8 @@ const wakeDelayMs = 20;
 /** A position is for restarts only: writing it after each pass would make a part each. */
 const keepEveryMs = 1_000;
 const staleMs = 60_000;
+/** A warehouse that is away is not asked, nor logged about, twice a second. */
+const afterFaultMs = 2_000;
 
 /**
  * Follows the inserts behind all partitions: decides new installs, decides again those that a late click, impression or
@@ -80,7 +82,9 @@ export function createAttributionWorker(deps: AttributionWorkerDeps): Attributio
           keptAt = clock.now();
         }
       } catch (error) {
-        if (!stopping) logger.error({ err: error }, 'a pass of attribution failed; it is repeated');
+        if (stopping) return;
+        logger.error({ err: error }, 'a pass of attribution failed; it is repeated');
+        await wake.wait(afterFaultMs);
       }
       if (!stopping) await wake.wait(pollMs);
     }

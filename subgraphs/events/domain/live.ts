@@ -2,7 +2,6 @@ import { type Money, trimDecimal } from '@tributary/schema';
 import { dayStart } from './calendar.ts';
 
 export type LiveWindow = 'LAST_5_MINUTES' | 'LAST_HOUR' | 'TODAY';
-export const liveWindows = ['LAST_5_MINUTES', 'LAST_HOUR', 'TODAY'] as const;
 
 const minuteMs = 60_000;
 
