@@ -21,6 +21,9 @@ export interface ServeAllOptions {
   readonly print: (line: string) => void;
 }
 
+/** Heaps of the children in MB, so that the family stays within about 2 GB on a laptop. */
+const heapMb = { warehouse: 192, collector: 256, consumer: 320, workers: 320, simulator: 160 } as const;
+
 const entry = fileURLToPath(new URL('./main.ts', import.meta.url));
 
 /**
@@ -49,8 +52,8 @@ async function startFamily(ports: Ports, options: ServeAllOptions): Promise<void
   const said = (text: string) => print(`${((Date.now() - startedAt) / 1000).toFixed(1).padStart(6)} s  ${text}`);
   const readiness = createReadiness();
   const supervisor = await superviseOn(ports, readiness, print);
-  const child = (name: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
-    supervisor.start({ name, args, env: { ...options.overlay, ...env } });
+  const child = (name: keyof typeof heapMb, args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+    supervisor.start({ name, args, env: { ...options.overlay, ...env }, heapMb: heapMb[name] });
 
   const console_ = ensureConsole(ports.logger).then(({ built }) => said(built ? 'console built' : 'console found'));
   // Handled below; until then a failure must not end the process unsaid.

@@ -6,6 +6,8 @@ export interface ChildSpec {
   readonly name: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Bound of its JavaScript heap. Node would let garbage grow with the machine's memory. */
+  readonly heapMb?: number;
 }
 
 export interface SupervisorOptions {
@@ -59,6 +61,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
         env: { ...process.env, ...entry.spec.env },
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
         serialization: 'json',
+        ...(entry.spec.heapMb ? { execArgv: [`--max-old-space-size=${entry.spec.heapMb}`] } : {}),
       });
       entry.child = child;
       const undo = options.onChild?.(entry.spec, child);
