@@ -143,6 +143,7 @@ function rowsOf({ tenantId, appId, scale }: (typeof tenants)[number]) {
       installEvent('i3', installedAt + 2 * hour),
       installEvent('i4', installedAt + 3 * hour),
       installEvent('undecided', installedAt + 4 * hour),
+      installEvent('again', installedAt + 5 * hour),
       money('purchase', 'i1', now - 2 * day, 10),
       money('ad_revenue', 'i1', now - 2 * day, 0.5),
       money('refund', 'i1', now - day, 3),
@@ -167,6 +168,8 @@ function rowsOf({ tenantId, appId, scale }: (typeof tenants)[number]) {
       decision('i2', installedAt + hour, { campaignId: c1 }),
       decision('i3', installedAt + 2 * hour),
       decision('i4', installedAt + 3 * hour, { campaignId: c1, verdict: 'reinstall' }),
+      // The device of i2 once more: what it pays stays with the campaign that brought it.
+      decision('again', installedAt + 5 * hour, { deviceKey: 'd-i2', campaignId: c2, verdict: 'reinstall' }),
     ],
     journeys: [
       journey('p1', [
@@ -312,6 +315,7 @@ describe('installs(appId)', () => {
       after = pageInfo.endCursor;
     }
     expect(seen).toEqual([
+      [installId('app_a', 'again'), 1],
       [installId('app_a', 'undecided'), null],
       [installId('app_a', 'i4'), 1],
       [installId('app_a', 'i3'), 1],
@@ -444,7 +448,7 @@ describe('App.attribution', () => {
     expect(data._entities[0].attribution).toEqual({
       attributedInstalls: 2,
       organicInstalls: 1,
-      reinstalls: 1,
+      reinstalls: 2,
       unattributedConversions: 1,
     });
   });

@@ -21,7 +21,7 @@ export const installCountsQuery = defineQuery({
 
 /**
  * Grain: campaign. Ordering key: app. Scan: revenue rows of the range, and the decisions of their devices. Revenue goes to
- * the campaign of the device's latest install, whenever that was.
+ * the campaign of the device's latest new install, whenever that was; a reinstall takes it from nobody, as in live views.
  */
 export const revenueQuery = defineQuery({
   name: 'attribution_campaign_revenue',
@@ -38,7 +38,8 @@ export const revenueQuery = defineQuery({
     FROM paying
     INNER JOIN (
       SELECT device, argMax(campaign, installed) AS campaign
-      FROM (${activeDecisions(`installed_at >= ${timeParam('lookbackMs')} AND device_key IN (SELECT device_key FROM paying)`)})
+      FROM (${activeDecisions(`installed_at >= ${timeParam('lookbackMs')} AND device_key IN (SELECT device_key FROM paying)`)}
+        HAVING decided = 'install')
       GROUP BY device
     ) AS origin ON origin.device = paying.device_key
     GROUP BY origin.campaign`,

@@ -39,7 +39,8 @@ export interface ChaosResult {
 }
 
 const batchSize = 60;
-const pauseMs = 15;
+/** Keeps the load near 1,000 events/s: under every outage, yet with batches in flight at every kill. */
+const pauseMs = 150;
 
 /**
  * Load under kill −9: every batch holds events of two months, clicks and installs among them; what was not acknowledged is
@@ -207,19 +208,11 @@ async function judge(family: Family, load: Load, appId: string, print: (line: st
   };
   await until(() => isReady(family.collectorUrl), 30_000);
   // Everything acknowledged arrives; then nothing may come on top.
-  await until(
-    async () =>
-      Number(
-        (await ask<{ n: string }>('SELECT uniqExact(event_id) AS n FROM events WHERE app_id = {app:String}'))[0]!.n,
-      ) >= load.ledger.size,
-    90_000,
-    200,
+  const countOf = (sql: string) => async () => Number((await ask<{ n: string }>(sql))[0]!.n);
+  await untilReached(countOf(storedSql), load.ledger.size).catch((error: Error) => print(`stored: ${error.message}`));
+  await untilReached(countOf(decidedSql), load.installs.size).catch((error: Error) =>
+    print(`decided: ${error.message}`),
   );
-  await until(
-    async () => Number((await ask<{ n: string }>(decidedSql))[0]!.n) >= load.installs.size,
-    90_000,
-    200,
-  ).catch((error: Error) => print(`decisions: ${error.message}`));
   const [rows] = await ask<{ rows: string; distinct: string }>(
     'SELECT count() AS rows, uniqExact(event_id) AS distinct FROM events WHERE app_id = {app:String} SETTINGS optimize_use_projections = 0',
   );
@@ -255,4 +248,22 @@ async function judge(family: Family, load: Load, appId: string, print: (line: st
   };
 }
 
+/** Waits as long as the count grows: what was acknowledged during an outage takes its time. */
+async function untilReached(count: () => Promise<number>, wanted: number): Promise<void> {
+  let best = -1;
+  let bestAt = Date.now();
+  await until(
+    async () => {
+      const now = await count().catch(() => best);
+      if (now > best) [best, bestAt] = [now, Date.now()];
+      return now >= wanted || Date.now() - bestAt > stalledMs;
+    },
+    30 * 60_000,
+    500,
+  );
+  if (best < wanted) throw new Error(`${best} of ${wanted}, and no more for ${stalledMs / 1_000} s`);
+}
+
+const stalledMs = 45_000;
+const storedSql = 'SELECT uniqExact(event_id) AS n FROM events WHERE app_id = {app:String}';
 const decidedSql = 'SELECT uniqExact(install_id) AS n FROM install_attributions WHERE app_id = {app:String}';

@@ -2,16 +2,16 @@ import type { Clock } from '@tributary/platform/clock';
 import type { Conversion } from '@tributary/schema';
 import { buildJourney, journeyDays } from '@tributary/subgraphs/attribution/domain';
 import type { AppFacts } from './app-facts.ts';
-import { maxOf, minOf, touchpointMatcher } from './decide-installs.ts';
+import { batchesOf } from './batches.ts';
+import { isTrigger, maxOf, minOf, touchpointMatcher } from './decide-installs.ts';
 import type { AppRange, EventReader, GoalEventRow, InstallRow } from './event-reader.ts';
 import { type InstallJourney, type JourneyStore, journeyChanged } from './journey-store.ts';
-import { deviceIdListsOf, distinct } from './keys.ts';
+import { deviceIdListsOf, distinct, idsOf } from './keys.ts';
 import type { NewEvent } from './scan-reader.ts';
 
 const dayMs = 86_400_000;
 /** An install further back than this tells nothing of a conversion's device any more. */
 const installReachMs = 400 * dayMs;
-const conversionsPerBatch = 2_000;
 
 export interface JourneyDeps {
   readonly reader: EventReader;
@@ -34,23 +34,42 @@ export async function buildJourneys(
   events: readonly NewEvent[],
   affectedInstalls: readonly InstallRow[],
 ): Promise<number> {
+  const conversions = (await readGoalEvents(deps, app, events, affectedInstalls)).flatMap((event) =>
+    conversionsOf(app, event),
+  );
+  const keysOf = ({ event, conversionId }: GoalConversion) => [...idsOf(event), event.deviceKey, conversionId];
+  let written = 0;
+  for (const batch of batchesOf(conversions, keysOf)) written += await buildBatch(deps, app, batch);
+  return written;
+}
+
+/** Events of the goals' kinds, each once, on the devices of the events and installs given. */
+async function readGoalEvents(
+  { reader }: JourneyDeps,
+  app: AppFacts,
+  events: readonly NewEvent[],
+  affectedInstalls: readonly InstallRow[],
+): Promise<GoalEventRow[]> {
   const kinds = [...new Set(app.goals.map((goal) => goal.eventKind))];
   const times = events.map((event) => event.occurredAt);
-  const onlyConversions = events.every((event) => !['install', 'click', 'impression'].includes(event.kind));
-  const rows = await deps.reader.readGoalEvents(
-    { ...app, fromMs: minOf(times), toMs: maxOf(times) + (onlyConversions ? 0 : journeyDays * dayMs) },
-    {
-      ids: deviceIdListsOf(events.filter((event) => event.kind === 'click' || event.kind === 'impression')),
-      deviceKeys: distinct([...events, ...affectedInstalls].map((one) => one.deviceKey)),
-    },
-    kinds,
-  );
-  const conversions = rows.flatMap((event) => conversionsOf(app, event));
-  let written = 0;
-  for (let at = 0; at < conversions.length; at += conversionsPerBatch) {
-    written += await buildBatch(deps, app, conversions.slice(at, at + conversionsPerBatch));
+  const range = {
+    tenantId: app.tenantId,
+    appId: app.appId,
+    fromMs: minOf(times),
+    toMs: maxOf(times) + (events.some(isTrigger) ? journeyDays * dayMs : 0),
+  };
+  const engagements = events.filter((event) => event.kind === 'click' || event.kind === 'impression');
+  const devices = distinct([...events, ...affectedInstalls].map((one) => one.deviceKey));
+  const found = new Map<string, GoalEventRow>();
+  let first = true;
+  for (const deviceKeys of batchesOf(devices, (key) => [key])) {
+    // The ids of engagements are as few as the events; they need to go along once only.
+    const ids = deviceIdListsOf(first ? engagements : []);
+    first = false;
+    const rows = await reader.readGoalEvents(range, { ids, deviceKeys: [...deviceKeys] }, kinds);
+    for (const row of rows) found.set(row.ref, row);
   }
-  return written;
+  return [...found.values()];
 }
 
 /** An event is a conversion of every goal that it meets. */

@@ -8,9 +8,10 @@ import {
   sharesDevice,
 } from '@tributary/subgraphs/attribution/domain';
 import type { AppFacts } from './app-facts.ts';
+import { batchesOf } from './batches.ts';
 import { type DecisionStore, numbered } from './decision-store.ts';
 import type { AppRange, EventReader, InstallRow, TouchpointRow } from './event-reader.ts';
-import { deviceIdListsOf, deviceKeysOf, distinct, indexByKeys } from './keys.ts';
+import { deviceIdListsOf, deviceKeysOf, distinct, idsOf, indexByKeys } from './keys.ts';
 import type { NewEvent } from './scan-reader.ts';
 
 const hourMs = 3_600_000;
@@ -19,8 +20,6 @@ const dayMs = 86_400_000;
 const evidenceMs = 30 * dayMs;
 /** Touchpoints this long after an install are shown as evidence, as coming too late. */
 const afterInstallMs = hourMs;
-/** Installs decided by one round of statements: bounds their parameters and memory. */
-const installsPerBatch = 2_000;
 
 export interface DecideDeps {
   readonly reader: EventReader;
@@ -37,7 +36,7 @@ export async function readAffectedInstalls(
   app: AppFacts,
   events: readonly NewEvent[],
 ): Promise<readonly InstallRow[]> {
-  const triggers = events.filter((event) => ['install', 'click', 'impression'].includes(event.kind));
+  const triggers = events.filter(isTrigger);
   if (triggers.length === 0) return [];
   const times = triggers.map((event) => event.occurredAt);
   const reachMs = Math.max(lookbackMsOf(app), app.windows.reinstallDays * dayMs);
@@ -54,6 +53,10 @@ export async function readAffectedInstalls(
   );
 }
 
+/** Whether an event may change decisions: an install or an engagement. All others are conversions only. */
+export const isTrigger = ({ kind }: NewEvent): boolean =>
+  kind === 'install' || kind === 'click' || kind === 'impression';
+
 /** Decides installs and stores what is new. Returns the revisions written. */
 export async function decideInstalls(
   deps: DecideDeps,
@@ -61,37 +64,20 @@ export async function decideInstalls(
   installs: readonly InstallRow[],
 ): Promise<readonly InstallAttribution[]> {
   const written: InstallAttribution[] = [];
-  for (let at = 0; at < installs.length; at += installsPerBatch) {
-    written.push(...(await decideBatch(deps, app, installs.slice(at, at + installsPerBatch))));
-  }
+  const keysOf = (one: InstallRow) => [...idsOf(one), one.installId, one.deviceKey, one.clickId + one.referrerClickId];
+  for (const batch of batchesOf(installs, keysOf)) written.push(...(await decideBatch(deps, app, batch)));
   return written;
 }
 
 async function decideBatch(
-  { reader, store, clock }: DecideDeps,
+  deps: DecideDeps,
   app: AppFacts,
   installs: readonly InstallRow[],
 ): Promise<readonly InstallAttribution[]> {
-  const times = installs.map((one) => one.installedAt);
-  const range: AppRange = { tenantId: app.tenantId, appId: app.appId, fromMs: minOf(times), toMs: maxOf(times) };
-  const ids = deviceIdListsOf(installs);
-  const [touchpoints, relatives, active] = await Promise.all([
-    reader.readTouchpoints(
-      { ...range, fromMs: range.fromMs - lookbackMsOf(app), toMs: range.toMs + afterInstallMs },
-      { ids, clickIds: distinct(installs.flatMap((one) => [one.clickId, one.referrerClickId])) },
-    ),
-    reader.readInstalls(
-      { ...range, fromMs: range.fromMs - app.windows.reinstallDays * dayMs },
-      { ids, deviceKeys: distinct(installs.map((one) => one.deviceKey)) },
-    ),
-    store.readActive(
-      range,
-      installs.map((one) => one.installId),
-    ),
-  ]);
+  const { touchpoints, relatives, active } = await readEvidence(deps, app, installs);
   const touchpointsOf = touchpointMatcher(touchpoints);
   const relativesOf = relativeMatcher(relatives);
-  const decidedAt = clock.now();
+  const decidedAt = deps.clock.now();
   const changed = installs.flatMap((install) => {
     const decision = decideInstall({
       install: {
@@ -116,8 +102,30 @@ async function decideBatch(
     const before = active.get(install.installId);
     return before && sameOutcome(before, decision) ? [] : [numbered(decision, before, decidedAt)];
   });
-  await store.write(changed);
+  await deps.store.write(changed);
   return changed;
+}
+
+/** What may have brought a batch of installs, the other installs of their devices, and what is decided about them. */
+async function readEvidence({ reader, store }: DecideDeps, app: AppFacts, installs: readonly InstallRow[]) {
+  const times = installs.map((one) => one.installedAt);
+  const range: AppRange = { tenantId: app.tenantId, appId: app.appId, fromMs: minOf(times), toMs: maxOf(times) };
+  const ids = deviceIdListsOf(installs);
+  const [touchpoints, relatives, active] = await Promise.all([
+    reader.readTouchpoints(
+      { ...range, fromMs: range.fromMs - lookbackMsOf(app), toMs: range.toMs + afterInstallMs },
+      { ids, clickIds: distinct(installs.flatMap((one) => [one.clickId, one.referrerClickId])) },
+    ),
+    reader.readInstalls(
+      { ...range, fromMs: range.fromMs - app.windows.reinstallDays * dayMs },
+      { ids, deviceKeys: distinct(installs.map((one) => one.deviceKey)) },
+    ),
+    store.readActive(
+      range,
+      installs.map((one) => one.installId),
+    ),
+  ]);
+  return { touchpoints, relatives, active };
 }
 
 /** Finds the touchpoints that a key ties to an install or conversion, with that key. */

@@ -4,9 +4,9 @@ import type { LiveBus } from '@tributary/platform/live-bus';
 import type { Logger } from '@tributary/platform/logger';
 import type { Warehouse } from '@tributary/platform/warehouse';
 import { CodedError, type Config } from '@tributary/schema';
-import { createWake } from '../predictions/wake.ts';
+import { createPosition } from '../src/position.ts';
+import { createWake } from '../src/wake.ts';
 import { createPass, type PassCounts } from './pass.ts';
-import { createPosition } from './positions.ts';
 import { createScan } from './scan.ts';
 import { createScanReader } from './scan-reader.ts';
 
@@ -58,7 +58,7 @@ export function createAttributionWorker(deps: AttributionWorkerDeps): Attributio
   const passEvents = createPass(deps);
   const scan = createScan({
     reader: createScanReader(warehouse),
-    position: createPosition(warehouse),
+    position: createPosition(warehouse, 'attribution'),
     directory,
     process: async (events) => {
       const counts = await passEvents(events);

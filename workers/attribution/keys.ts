@@ -78,3 +78,12 @@ export function indexByKeys<T>(events: readonly T[], keysOf: (event: T) => reado
     },
   };
 }
+
+/** What an event adds to lists of device ids. */
+export const idsOf = ({ gaid, idfa, idfv, androidId, anonymousId }: DeviceIds): string[] => [
+  gaid,
+  idfa,
+  idfv,
+  androidId,
+  anonymousId,
+];

@@ -4,12 +4,15 @@ import type { LiveBus } from '@tributary/platform/live-bus';
 import type { Logger } from '@tributary/platform/logger';
 import type { Warehouse } from '@tributary/platform/warehouse';
 import type { InstallAttribution } from '@tributary/schema';
+import { namesOneDevice } from '@tributary/subgraphs/attribution/domain';
 import { type AppFacts, appFactsOf } from './app-facts.ts';
+import { batchesOf } from './batches.ts';
 import { buildJourneys } from './build-journeys.ts';
 import { decideInstalls, readAffectedInstalls } from './decide-installs.ts';
 import { createDecisionStore } from './decision-store.ts';
 import { createEventReader } from './event-reader.ts';
 import { createJourneyStore } from './journey-store.ts';
+import { idsOf } from './keys.ts';
 import type { NewEvent } from './scan-reader.ts';
 
 export interface PassDeps {
@@ -41,12 +44,17 @@ export function createPass(deps: PassDeps): (events: readonly NewEvent[]) => Pro
   const journeys = { reader, store: createJourneyStore(warehouse), clock };
 
   const passApp = async (app: AppFacts, events: readonly NewEvent[]): Promise<PassCounts> => {
-    const affected = await readAffectedInstalls({ reader }, app, events);
-    const changed = await decideInstalls(decisions, app, affected);
-    // Told before the journeys are built: whoever looks at installs need not wait for them.
-    publish(app, changed);
-    const built = await buildJourneys(journeys, app, events, affected);
-    return { events: events.length, decisions: changed.length, journeys: built };
+    const counts = { events: events.length, decisions: 0, journeys: 0 };
+    const keysOf = (event: NewEvent) => [...idsOf(event), event.ref, event.deviceKey, event.clickId];
+    for (const batch of batchesOf(events.toSorted(byDevice), keysOf)) {
+      const affected = await readAffectedInstalls({ reader }, app, batch);
+      const changed = await decideInstalls(decisions, app, affected);
+      // Told before the journeys are built: whoever looks at installs need not wait for them.
+      publish(app, changed);
+      counts.decisions += changed.length;
+      counts.journeys += await buildJourneys(journeys, app, batch, affected);
+    }
+    return counts;
   };
 
   const publish = ({ tenantId, appId }: AppFacts, changed: readonly InstallAttribution[]) => {
@@ -86,6 +94,12 @@ export function createPass(deps: PassDeps): (events: readonly NewEvent[]) => Pro
     }
     return total;
   };
+}
+
+/** Brings the events of a device together, so that its install and clicks are mostly of one batch and it is decided once. */
+function byDevice(a: NewEvent, b: NewEvent): number {
+  const [left, right] = [a, b].map((event) => idsOf(event).find(namesOneDevice) ?? event.clickId);
+  return left === right ? 0 : (left ?? '') < (right ?? '') ? -1 : 1;
 }
 
 const minuteOf = (ms: number): number => Math.floor(ms / minuteMs) * minuteMs;

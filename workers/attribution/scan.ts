@@ -1,6 +1,6 @@
 import type { Directory } from '@tributary/platform/directory';
+import type { Position } from '../src/position.ts';
 import type { PassCounts } from './pass.ts';
-import type { Position } from './positions.ts';
 import type { InsertGroup, NewEvent, ScanReader } from './scan-reader.ts';
 
 /**

@@ -6,10 +6,10 @@ import type { Logger } from '@tributary/platform/logger';
 import type { ModelRuntime } from '@tributary/platform/model-runtime';
 import type { Warehouse } from '@tributary/platform/warehouse';
 import { CodedError, type Config } from '@tributary/schema';
+import { createWake } from '../src/wake.ts';
 import { createLtvReader } from './ltv-reader.ts';
 import { createDecisionPass, createRescorePass, type LoopState } from './passes.ts';
 import { createLtvScorer } from './score-ltv.ts';
-import { createWake } from './wake.ts';
 
 export interface PredictionsWorkerDeps {
   readonly warehouse: Warehouse;

@@ -3,8 +3,8 @@ import type { Directory } from '@tributary/platform/directory';
 import type { Logger } from '@tributary/platform/logger';
 import type { ModelRuntime } from '@tributary/platform/model-runtime';
 import type { Warehouse } from '@tributary/platform/warehouse';
+import { createPosition } from '../src/position.ts';
 import { createDecisionReader, type DecisionCursor, parseDecision, type StoredDecision } from './decision-reader.ts';
-import { createPosition } from './positions.ts';
 import { byApp, newestRevisions, scoreFraudOf } from './score-decisions.ts';
 import type { LtvScorer } from './score-ltv.ts';
 
@@ -81,7 +81,7 @@ export function createDecisionPass(
     // A decision dated in the future must not carry the position past those that come.
     const reached = Math.max(before, Math.min(clock.now(), fresh.at(-1)!.decidedAt));
     seen.remember(fresh, reached - overlapMs);
-    if (reached > before) await position.write(reached, clock.now());
+    if (reached > before) await position.write(reached);
     logger.debug({ decisions: fresh.length }, 'scored installs');
     return reached;
   };
@@ -120,7 +120,7 @@ export function createRescorePass(deps: PassDeps, loop: LoopState): () => Promis
       count += await ltv.rescore(app, span);
       loop.progress();
     }
-    await position.write(now, now);
+    await position.write(now);
     readTo = now;
     ranAt = now;
     return count;
