@@ -158,6 +158,7 @@ function describeConsole(): void {
         for (const path of ['overview', 'installs', 'api-access']) {
           await page.goto(`${product.gatewayUrl}/${path}?app=${product.app.appId}`);
           await page.getByRole('status', { name: 'Loading' }).waitFor({ state: 'detached' });
+          if (path === 'installs') await page.locator('main li button').first().click();
           await until(async () => (await page.locator('.skeleton').count()) === 0, 20_000);
           expect(await seriousFaults(page)).toEqual([]);
           expect(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth)).toBe(true);

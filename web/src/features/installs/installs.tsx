@@ -33,7 +33,7 @@ function AppInstalls({
     <div className="space-y-4">
       <h1 className="sr-only">Installs of {app.name}</h1>
       <AppPicker apps={apps} value={app.id} onChange={choose} />
-      <div className={open ? 'grid items-start gap-4 xl:grid-cols-[1fr_minmax(420px,520px)]' : ''}>
+      <div className={open ? 'grid grid-cols-1 items-start gap-4 xl:grid-cols-[1fr_minmax(420px,520px)]' : ''}>
         <Panel title="Installs, last 30 days" className={open ? 'max-xl:order-2' : ''}>
           {cursors.map((after, index) => (
             <Page
