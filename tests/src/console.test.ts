@@ -10,18 +10,18 @@ import { openEmbeddedProduct, type Product } from './product.testing.ts';
 const executablePath = process.env['TRIBUTARY_TEST_CHROMIUM'] ?? '/usr/bin/chromium';
 const screenshots = process.env['TRIBUTARY_TEST_SCREENSHOTS'];
 
+const sizes = [
+  { name: 'desktop', width: 1440, height: 900 },
+  { name: 'phone', width: 390, height: 844 },
+] as const;
+const schemes = ['light', 'dark'] as const;
+
 if (existsSync(executablePath)) describe('the console in Chromium', describeConsole);
 else {
   describe.skip('the console in Chromium [needs Chromium at /usr/bin/chromium or TRIBUTARY_TEST_CHROMIUM]', () => {
     it('is not run', () => undefined);
   });
 }
-
-const sizes = [
-  { name: 'desktop', width: 1440, height: 900 },
-  { name: 'phone', width: 390, height: 844 },
-] as const;
-const schemes = ['light', 'dark'] as const;
 
 function describeConsole(): void {
   let product: Product;
@@ -93,7 +93,7 @@ function describeConsole(): void {
   it('shows a number change by subscription, without a reload', async () => {
     const { page, faults, close } = await open(sizes[0], 'light');
     await signIn(page);
-    await page.getByLabel('App', { exact: true }).selectOption(product.app.appId);
+    await page.getByRole('combobox').selectOption(product.app.appId);
     await until(async () => /^\d/.test((await tile(page, 'Sessions').textContent()) ?? ''), 20_000);
     const loads = await page.evaluate(() => performance.getEntriesByType('navigation').length);
     const before = Number((await tile(page, 'Sessions').textContent())!.replace(/\D/g, ''));
@@ -124,7 +124,7 @@ function describeConsole(): void {
         event_id: randomUUID(),
         anonymous_id: randomUUID(),
         gaid,
-        occurred_at: Date.now() + 30_000,
+        occurred_at: Date.now() + 3_000,
         country: 'DE',
       },
     ]);
