@@ -70,7 +70,9 @@ export function createDisposalStack(logger: Logger): DisposalStack {
 export function untilStopped(): Promise<string> {
   return new Promise((resolve) => {
     process.once('SIGTERM', () => resolve('SIGTERM'));
-    process.once('SIGINT', () => resolve('SIGINT'));
+    // Ctrl+C reaches every process of the terminal; a child goes on until its parent, which stops them in order, says so.
+    if (process.send) process.on('SIGINT', () => undefined);
+    else process.once('SIGINT', () => resolve('SIGINT'));
     if (process.send) process.once('disconnect', () => resolve('parent gone'));
   });
 }
