@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, readFile, rename, stat, unlink, utimes, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, rm, stat, unlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { CodedError } from '@tributary/schema';
 import { z } from 'zod';
 import { livenessOf, ownIdentity } from './process-identity.ts';
@@ -14,7 +15,10 @@ const fileName = 'lock';
 const heartbeatMs = 5_000;
 /** A holder whose number means nothing here (another container) is believed dead after this much silence. */
 const silentMs = 30_000;
-const attempts = 5;
+/** A guard is held for a few milliseconds; older than this its holder is dead. */
+const guardMs = 5_000;
+const guardWaitMs = 20;
+const attempts = 300;
 
 const holderSchema = z.object({
   pid: z.number().int(),
@@ -89,20 +93,33 @@ async function stillHolds(holder: Holder, path: string): Promise<boolean> {
 }
 
 /**
- * Moves the stale lock aside and looks again before removing it: between reading and moving, another process may have
- * put a live lock there, which is put back.
+ * Removes a stale lock. Only who holds the guard may, and looks once more before: so a lock that another process has put
+ * there meanwhile is never removed. Where another has the guard, nothing is done; the caller looks again.
  */
 async function removeStale(path: string, stale: Holder | null): Promise<void> {
-  const aside = `${path}.${randomUUID()}`;
+  const guard = `${path}.takeover`;
   try {
-    await rename(path, aside);
+    await writeFile(guard, '', { flag: 'wx', mode: 0o600 });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    await removeOldGuard(guard);
+    return setTimeout(guardWaitMs);
   }
-  const moved = await readHolder(aside);
-  if (moved && moved.lockId !== stale?.lockId) await linked(aside, path);
-  await unlink(aside);
+  try {
+    const now = await readHolder(path);
+    if (now?.lockId === stale?.lockId) await rm(path, { force: true });
+  } finally {
+    await rm(guard, { force: true });
+  }
+}
+
+/** A process that was killed with the guard in hand must not keep others out for ever. */
+async function removeOldGuard(guard: string): Promise<void> {
+  const modifiedAt = await stat(guard).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => Date.now(),
+  );
+  if (Date.now() - modifiedAt > guardMs) await rm(guard, { force: true });
 }
 
 async function readHolder(path: string): Promise<Holder | null> {
