@@ -79,3 +79,6 @@ export function defineQuery<P extends Record<string, unknown>, R>(
 ): QueryDefinition<P, R> {
   return definition;
 }
+
+/** `{name:Int64}` epoch milliseconds as the type of the time columns, for use in SQL. */
+export const timeParam = (name: string): string => `fromUnixTimestamp64Milli({${name}:Int64}, 'UTC')`;

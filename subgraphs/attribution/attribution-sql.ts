@@ -1,6 +1,3 @@
-/** `{name:Int64}` epoch milliseconds as the type of the time columns. */
-export const timeParam = (name: string) => `fromUnixTimestamp64Milli({${name}:Int64}, 'UTC')`;
-
 /**
  * The decision in force of each install of one app that `where` holds: its highest revision. A revision written twice is
  * equal, so either copy will do.

@@ -1,9 +1,9 @@
-import { defineQuery, type Warehouse } from '@tributary/platform/warehouse';
+import { defineQuery, timeParam, type Warehouse } from '@tributary/platform/warehouse';
 import { type DirectoryApp, trimDecimal } from '@tributary/schema';
 import { z } from 'zod';
 import { daysBegunIn } from '../src/days.ts';
 import type { TimeBounds } from '../src/kit.ts';
-import { activeDecisions, signedRevenue, timeParam } from './attribution-sql.ts';
+import { activeDecisions, signedRevenue } from './attribution-sql.ts';
 import type { ConversionPath } from './domain/index.ts';
 
 const rangeParams = { tenantId: z.string().min(1), appId: z.string().min(1), fromMs: z.number(), toMs: z.number() };

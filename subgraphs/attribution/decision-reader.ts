@@ -1,4 +1,4 @@
-import { defineQuery, type Warehouse } from '@tributary/platform/warehouse';
+import { defineQuery, timeParam, type Warehouse } from '@tributary/platform/warehouse';
 import type {
   AttributionRule,
   CandidateReason,
@@ -8,7 +8,6 @@ import type {
   TouchpointKind,
 } from '@tributary/schema';
 import { z } from 'zod';
-import { timeParam } from './attribution-sql.ts';
 
 /** Values of our own writing: parsed as texts, typed by what the worker may write. */
 const written = <T extends string>() => z.string() as unknown as z.ZodType<T>;

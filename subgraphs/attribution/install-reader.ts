@@ -1,8 +1,7 @@
-import { defineQuery, type Warehouse } from '@tributary/platform/warehouse';
+import { defineQuery, timeParam, type Warehouse } from '@tributary/platform/warehouse';
 import { dedupeKeyOf, hash64, hex64, installIdOf, parseInstallId } from '@tributary/schema';
 import { z } from 'zod';
 import { decodeCursor, encodeCursor, type PageRequest, type TimeBounds } from '../src/kit.ts';
-import { timeParam } from './attribution-sql.ts';
 
 const installColumns = `source_format AS sourceFormat, event_id AS eventId, device_key AS deviceKey,
       toFloat64(toUnixTimestamp64Milli(occurred_at)) AS installedAt, country, platform`;

@@ -1,7 +1,6 @@
-import { defineQuery, type Warehouse } from '@tributary/platform/warehouse';
+import { defineQuery, timeParam, type Warehouse } from '@tributary/platform/warehouse';
 import { z } from 'zod';
 import { decodeCursor, encodeCursor, type PageRequest, type TimeBounds } from '../src/kit.ts';
-import { timeParam } from './events-sql.ts';
 
 /**
  * Grain: event. Ordering key: app, event name, time. Scan: the app's time column over the range (one name: a narrow

@@ -1,3 +1,4 @@
+import { timeParam } from '@tributary/platform/warehouse';
 import { z } from 'zod';
 
 /** Kinds that move money. Revenue = purchase + ad_revenue − refund. */
@@ -9,9 +10,6 @@ export const signedAmount = `multiIf(event_kind IN ('purchase', 'ad_revenue'), a
 
 /** Kinds that are ad engagements, made before there is a person in the app. */
 export const engagementKinds = `('click', 'impression')`;
-
-/** `{name:Int64}` epoch milliseconds as the type of the time columns. */
-export const timeParam = (name: string) => `fromUnixTimestamp64Milli({${name}:Int64}, 'UTC')`;
 
 export const minuteMs = 60_000;
 export const quarterMs = 900_000;

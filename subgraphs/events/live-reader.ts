@@ -1,9 +1,9 @@
-import { defineQuery, type Warehouse } from '@tributary/platform/warehouse';
+import { defineQuery, timeParam, type Warehouse } from '@tributary/platform/warehouse';
 import { type DirectoryApp, trimDecimal } from '@tributary/schema';
 import { z } from 'zod';
 import type { LiveSnapshot, LiveWindow } from './domain/live.ts';
 import { windowBounds } from './domain/live.ts';
-import { minute, revenueKinds, signedAmount, timeParam } from './events-sql.ts';
+import { minute, revenueKinds, signedAmount } from './events-sql.ts';
 
 const windowParams = {
   tenantId: z.string().min(1),

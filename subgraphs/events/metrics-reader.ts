@@ -1,4 +1,4 @@
-import { defineQuery, type Warehouse } from '@tributary/platform/warehouse';
+import { defineQuery, timeParam, type Warehouse } from '@tributary/platform/warehouse';
 import { trimDecimal } from '@tributary/schema';
 import { z } from 'zod';
 import type { TimeBounds } from '../src/kit.ts';
@@ -12,7 +12,6 @@ import {
   revenueKindNames,
   signedAmount,
   sliceParams,
-  timeParam,
   wholeGrains,
 } from './events-sql.ts';
 

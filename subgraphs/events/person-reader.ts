@@ -1,6 +1,6 @@
-import { defineQuery, type Warehouse } from '@tributary/platform/warehouse';
+import { defineQuery, timeParam, type Warehouse } from '@tributary/platform/warehouse';
 import { z } from 'zod';
-import { revenueKinds, signedAmount, timeParam } from './events-sql.ts';
+import { revenueKinds, signedAmount } from './events-sql.ts';
 
 /** How far back a person is looked for, days. */
 export const personLookbackDays = 400;

@@ -1,4 +1,4 @@
-import { defineQuery, type Warehouse } from '@tributary/platform/warehouse';
+import { defineQuery, timeParam, type Warehouse } from '@tributary/platform/warehouse';
 import { z } from 'zod';
 import type { TimeBounds } from '../src/kit.ts';
 import { bucketsOf, fillSeries, type SeriesGrain, type SeriesMetric, type SeriesPoint } from './domain/series.ts';
@@ -13,7 +13,6 @@ import {
   revenueKinds,
   signedAmount,
   sliceParams,
-  timeParam,
   wholeGrains,
 } from './events-sql.ts';
 

@@ -1,6 +1,5 @@
-import { defineQuery, type Warehouse } from '@tributary/platform/warehouse';
+import { defineQuery, timeParam, type Warehouse } from '@tributary/platform/warehouse';
 import { z } from 'zod';
-import { timeParam } from './predictions-sql.ts';
 
 /** Grain: install. Ordering key: app, model, horizon, install. Scan: the granules of the ids asked for. */
 export const installPredictionsQuery = defineQuery({

@@ -1,6 +1,4 @@
-/** `{name:Int64}` epoch milliseconds as the type of the time columns. */
-export const timeParam = (name: string) => `fromUnixTimestamp64Milli({${name}:Int64}, 'UTC')`;
-
+import { timeParam } from '@tributary/platform/warehouse';
 /**
  * The active decision of each install of a range: its highest revision. `claimed` is the campaign that a refused injected
  * engagement named where nothing else won: whose fraud it was.

@@ -1,9 +1,8 @@
-import { defineQuery, type Warehouse } from '@tributary/platform/warehouse';
+import { defineQuery, timeParam, type Warehouse } from '@tributary/platform/warehouse';
 import type { InstallAttribution } from '@tributary/schema';
 import type { InstallDecision } from '@tributary/subgraphs/attribution/domain';
 import { z } from 'zod';
 import type { AppRange } from './event-reader.ts';
-import { timeParam } from './sql.ts';
 
 /**
  * Grain: install. Ordering key: app, install. Scan: the granules of the installs asked for. A revision that was written

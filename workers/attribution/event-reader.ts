@@ -1,4 +1,4 @@
-import { defineQuery, type Warehouse } from '@tributary/platform/warehouse';
+import { defineQuery, timeParam, type Warehouse } from '@tributary/platform/warehouse';
 import type { InstallKeys, TouchpointKeys } from '@tributary/subgraphs/attribution/domain';
 import { z } from 'zod';
 import { type DeviceIdLists, deviceIdLists, deviceIdRow } from './keys.ts';
@@ -11,7 +11,6 @@ import {
   ofApp,
   referrerClickId,
   sharingDevice,
-  timeParam,
 } from './sql.ts';
 
 const appParams = {

@@ -1,8 +1,7 @@
-import { defineQuery, type Warehouse } from '@tributary/platform/warehouse';
+import { defineQuery, timeParam, type Warehouse } from '@tributary/platform/warehouse';
 import type { Journey } from '@tributary/schema';
 import { z } from 'zod';
 import type { AppRange } from './event-reader.ts';
-import { timeParam } from './sql.ts';
 
 /** Grain: conversion. Ordering key: app, conversion time, conversion. Scan: the app's journeys of the range. */
 const latestQuery = defineQuery({

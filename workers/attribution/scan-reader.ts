@@ -1,8 +1,8 @@
-import { defineQuery, type Warehouse } from '@tributary/platform/warehouse';
+import { defineQuery, timeParam, type Warehouse } from '@tributary/platform/warehouse';
 import type { DirectoryGoal } from '@tributary/schema';
 import { z } from 'zod';
 import { deviceIdRow } from './keys.ts';
-import { deviceIdColumns, epochMs, eventRef, timeParam } from './sql.ts';
+import { deviceIdColumns, epochMs, eventRef } from './sql.ts';
 
 const pipeline = 'pipeline work: the loop follows the inserts of all tenants; every row carries its own';
 

@@ -1,8 +1,5 @@
 /** Pieces of SQL that the attribution worker's statements share. */
 
-/** `{name:Int64}` epoch milliseconds as the type of the time columns. */
-export const timeParam = (name: string) => `fromUnixTimestamp64Milli({${name}:Int64}, 'UTC')`;
-
 /** A time column as epoch milliseconds. */
 export const epochMs = (column: string) => `toFloat64(toUnixTimestamp64Milli(${column}))`;
 

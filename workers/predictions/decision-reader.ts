@@ -1,8 +1,7 @@
-import { defineQuery, type Warehouse } from '@tributary/platform/warehouse';
+import { defineQuery, timeParam, type Warehouse } from '@tributary/platform/warehouse';
 import type { Candidate } from '@tributary/schema';
 import { z } from 'zod';
 
-const timeParam = (name: string) => `fromUnixTimestamp64Milli({${name}:Int64}, 'UTC')`;
 const pipeline = 'pipeline work: the loop scores all tenants; every row carries its own';
 
 /** What scoring needs of a candidate (schema/src/attribution.ts); the rest of it is passed over. */

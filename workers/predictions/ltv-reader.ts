@@ -1,8 +1,7 @@
 import type { AgeObservation } from '@tributary/models';
-import { defineQuery, type Warehouse } from '@tributary/platform/warehouse';
+import { defineQuery, timeParam, type Warehouse } from '@tributary/platform/warehouse';
 import { z } from 'zod';
 
-const timeParam = (name: string) => `fromUnixTimestamp64Milli({${name}:Int64}, 'UTC')`;
 const dayMs = 86_400_000;
 
 /** Purchases and ad revenue less refunds, in the app's currency, as a float: predictions are estimates, not accounts. */

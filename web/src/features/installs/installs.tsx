@@ -4,6 +4,7 @@ import { Smartphone } from 'lucide-react';
 import { useState } from 'react';
 import { useQuery } from 'urql';
 import { AppPicker } from '../../components/app-picker.tsx';
+import { MoreButton } from '../../components/more-button.tsx';
 import { Empty, GraphProblem, Panel, Skeleton } from '../../components/states.tsx';
 import { formatEnum, formatTime } from '../../lib/format.ts';
 import { useSearchState } from '../../lib/use-search-state.ts';
@@ -97,15 +98,7 @@ function Page({
         ))}
       </ul>
       {onMore && pageInfo.hasNextPage && pageInfo.endCursor && (
-        <div className="border-t border-line p-3 text-center">
-          <button
-            type="button"
-            onClick={() => onMore(pageInfo.endCursor!)}
-            className="rounded-md border border-line-strong px-3 py-1.5 font-medium hover:bg-raised"
-          >
-            More installs
-          </button>
-        </div>
+        <MoreButton label="More installs" onClick={() => onMore(pageInfo.endCursor!)} />
       )}
     </>
   );

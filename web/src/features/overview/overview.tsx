@@ -3,6 +3,7 @@
 import { useEffect, useState } from 'react';
 import { useQuery } from 'urql';
 import { AppPicker } from '../../components/app-picker.tsx';
+import { MoreButton } from '../../components/more-button.tsx';
 import { GraphProblem, Panel, Problem, Segmented, Skeleton } from '../../components/states.tsx';
 import { useSearchState } from '../../lib/use-search-state.ts';
 import type { AppSummary } from '../apps/queries.ts';
@@ -166,15 +167,7 @@ function CampaignPageRows({
     <>
       <CampaignTable campaigns={data.campaigns.edges.map((edge) => edge.node)} live={live} />
       {onMore && pageInfo.hasNextPage && pageInfo.endCursor && (
-        <div className="border-t border-line p-3 text-center">
-          <button
-            type="button"
-            onClick={() => onMore(pageInfo.endCursor!)}
-            className="rounded-md border border-line-strong px-3 py-1.5 font-medium hover:bg-raised"
-          >
-            More campaigns
-          </button>
-        </div>
+        <MoreButton label="More campaigns" onClick={() => onMore(pageInfo.endCursor!)} />
       )}
     </>
   );
