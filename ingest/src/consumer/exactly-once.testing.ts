@@ -151,16 +151,20 @@ export async function runScenario(
     await consumer.start();
     await eventLog.append(waiting);
     waiting = [];
-    const end = await Promise.race([ports.crashed.then(() => 'crashed'), untilDrained(eventLog).then(() => 'drained')]);
-    if (end === 'crashed') continue;
-    await consumer.dispose();
-    return { starts };
+    let isCrashed = false;
+    void ports.crashed.then(() => {
+      isCrashed = true;
+    });
+    await untilDrained(eventLog, () => isCrashed);
+    // It may still crash just after its last commit.
+    await Promise.race([ports.crashed, isCrashed ? ports.crashed : consumer.dispose()]);
+    if (!isCrashed) return { starts };
   }
 }
 
-async function untilDrained(eventLog: EventLog, timeoutMs = 20_000): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
-  for (;;) {
+async function untilDrained(eventLog: EventLog, isOver: () => boolean): Promise<void> {
+  const deadline = Date.now() + 20_000;
+  while (!isOver()) {
     const [committed, ends] = await Promise.all([eventLog.committed('warehouse'), eventLog.ends()]);
     if (ends.every(({ partition, nextOffset }) => committed[partition] === nextOffset)) return;
     if (Date.now() > deadline) throw new Error('the log was not drained in time');

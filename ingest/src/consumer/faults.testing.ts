@@ -64,6 +64,7 @@ export function createFaultyPorts(
 ): FaultyPorts {
   const { warehouse, eventLog, late } = stores;
   const crash = Promise.withResolvers<void>();
+  const readers: LogReader[] = [];
   let isCrashed = false;
 
   async function at<T>(
@@ -81,6 +82,8 @@ export function createFaultyPorts(
     if (when === 'late') partly.late?.();
     if (how === 'fail') throw new CodedError('WAREHOUSE_UNAVAILABLE', { message: `injected: ${fault} at ${call}` });
     isCrashed = true;
+    // What the system does for a process that ended: its partitions are free.
+    await Promise.all(readers.map((reader) => reader.dispose()));
     crash.resolve();
     return never<T>();
   }
@@ -108,7 +111,11 @@ export function createFaultyPorts(
     eventLog: {
       ...eventLog,
       async openReader(options) {
-        const reader = await eventLog.openReader(options);
+        const reader = await eventLog.openReader({
+          ...options,
+          onRevoked: async (partitions) => (isCrashed ? undefined : options.onRevoked?.(partitions)),
+        });
+        readers.push(reader);
         return {
           ...reader,
           next: async (request) => (isCrashed ? never() : alive(await reader.next(request))),

@@ -109,7 +109,8 @@ const answers: Readonly<Record<string, Answer>> = {
         event.received_at < (toMs as number) &&
         Number.parseInt(event.dedupe_hash.slice(-4), 16) % (shares as number) === share,
     );
-    return [{ hashes: Buffer.from(found.map((event) => event.dedupe_hash).join(''), 'hex').toString('base64') }];
+    const hashes = Buffer.from(found.map((event) => event.dedupe_hash).join(''), 'hex').toString('base64');
+    return [{ hashes, ids: found.length }];
   },
 };
 

@@ -42,7 +42,7 @@ export async function storeBatch(batch: Batch, deps: PipelineDeps): Promise<void
   const storeDeps = { ...deps, insertTimeoutMs: settings.insertTimeoutMs };
 
   const repeated = dropRepeatedBlocks(batch, deps.recent);
-  await markStoredLines(batch.doubtful, { warehouse, persistence });
+  await markStoredLines(batch.doubtful, { warehouse, persistence, logger: deps.logger });
   const suspects = findSuspects(batch, deps.seen, settings.dedupeWindowMs);
   const judged = await judgeSuspects(suspects, { warehouse, persistence, dedupeWindowMs: settings.dedupeWindowMs });
   const stored = await storeEvents(batch, storeDeps);

@@ -1,4 +1,5 @@
 import { defineQuery, type Warehouse } from '@tributary/platform/warehouse';
+import { CodedError } from '@tributary/schema';
 import { z } from 'zod';
 
 const tenantFree = 'The consumer stores the events of all tenants; what it asks for is never shown to anybody.';
@@ -117,7 +118,7 @@ export function readSeenCounts(
  */
 const seenHashes = defineQuery({
   name: 'consumer.seen_hashes',
-  sql: `SELECT base64Encode(arrayStringConcat(groupArray(reinterpretAsFixedString(reinterpretAsUInt64(unhex(dedupe_hash)))))) AS hashes
+  sql: `SELECT base64Encode(arrayStringConcat(groupArray(unhex(toString(dedupe_hash))))) AS hashes, toUInt32(count()) AS ids
 FROM events
 WHERE received_at >= fromUnixTimestamp64Milli({fromMs:Int64}) AND received_at < fromUnixTimestamp64Milli({toMs:Int64})
   AND block_id >= {sinceBlockId:String}
@@ -130,7 +131,7 @@ GROUP BY substring(dedupe_hash, 1, 1)`,
     shares: z.number().int(),
     share: z.number().int(),
   }),
-  row: z.object({ hashes: z.string() }),
+  row: z.object({ hashes: z.string(), ids: z.number() }),
   tenantFree,
   timeoutMs: 120_000,
 });
@@ -144,7 +145,15 @@ export async function readSeenHashes(
     ...range,
     sinceBlockId: blockIdsFrom(range.fromMs - blockClockSlackMs),
   });
-  return rows.map((row) => Buffer.from(row.hashes, 'base64'));
+  return rows.map(({ hashes, ids }) => {
+    const bytes = Buffer.from(hashes, 'base64');
+    // One hash that is short shifts all that follow it, and repeats would be taken for new. (The engine cuts zeros off the
+    // end of a FixedString when it joins them, hence the text in between.)
+    if (bytes.length !== ids * 8) {
+      throw new CodedError('INTERNAL', { message: `${ids} dedupe hashes came in ${bytes.length} bytes.` });
+    }
+    return bytes;
+  });
 }
 
 /** The least text that a UUID v7 made at or after this time can be. */

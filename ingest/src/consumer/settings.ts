@@ -33,7 +33,7 @@ export const defaultConsumerSettings: ConsumerSettings = {
   group: 'warehouse',
   maxBatchBytes: 8 * 1024 * 1024,
   maxBatchRows: 50_000,
-  maxBatchBlocks: 2_000,
+  maxBatchBlocks: 1_000,
   lingerMs: 100,
   insertTimeoutMs: 60_000,
   settleMs: 100,

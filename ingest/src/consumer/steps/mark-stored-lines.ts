@@ -1,3 +1,4 @@
+import type { Logger } from '@tributary/platform/logger';
 import type { Warehouse } from '@tributary/platform/warehouse';
 import { type BatchBlock, verdicts } from '../batch.ts';
 import type { Persistence } from '../persistence.ts';
@@ -10,7 +11,11 @@ import { readStoredLines } from '../questions.ts';
  */
 export async function markStoredLines(
   blocks: readonly BatchBlock[],
-  { warehouse, persistence }: { readonly warehouse: Warehouse; readonly persistence: Persistence },
+  {
+    warehouse,
+    persistence,
+    logger,
+  }: { readonly warehouse: Warehouse; readonly persistence: Persistence; readonly logger: Logger },
 ): Promise<{ readonly lines: number }> {
   const asked = blocks.filter(({ record }) => record.header.kind === 'events');
   if (asked.length === 0) return { lines: 0 };
@@ -29,5 +34,9 @@ export async function markStoredLines(
       }
     }
   }
+  const asLines = asked.reduce((sum, { lineVerdicts }) => sum + lineVerdicts.length, 0);
+  if (lines > 0) logger.info({ lines, of: asLines }, `blocks past the committed offset ${partOf(lines, asLines)}`);
   return { lines };
 }
+
+const partOf = (lines: number, all: number) => (lines < all ? 'were stored in part' : 'were stored');

@@ -73,7 +73,7 @@ export async function insertLines(
 async function absentEvents(
   lines: readonly LineRun[],
   mayStillRun: boolean,
-  { warehouse, persistence, insertIds }: StoreEventsDeps,
+  { warehouse, persistence, insertIds, logger }: StoreEventsDeps,
 ): Promise<readonly LineRun[]> {
   const stored = await persistence.untilDone('ask what a failed insert stored', async () => {
     // What is still running could store lines after they were found absent.
@@ -83,7 +83,12 @@ async function absentEvents(
       lines.map(({ block }) => block.record.header.blockId),
     );
   });
-  return withoutStored(lines, stored);
+  const absent = withoutStored(lines, stored);
+  const [missing, of] = [countLines(absent), countLines(lines)];
+  if (mayStillRun && missing < of) {
+    logger.info({ lines: of - missing, of }, `lines of the failed insert were stored${missing > 0 ? ' in part' : ''}`);
+  }
+  return absent;
 }
 
 function refusedEventLetter({ line, message }: RefusedLine): DeadLetter {
