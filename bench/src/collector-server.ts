@@ -68,7 +68,7 @@ function serveCeiling(): void {
     const address = server.address();
     process.send?.({ port: typeof address === 'object' && address ? address.port : 0 });
   });
-  process.on('message', () => process.send?.({ groups: 0, events: 0, rssMb: process.memoryUsage.rss() / 1_048_576 }));
+  answerStats(() => ({ groups: 0, events: 0 }));
 }
 
 async function serveCollector(): Promise<void> {
@@ -99,5 +99,12 @@ async function serveCollector(): Promise<void> {
   });
   const { url } = await collector.listen();
   process.send?.({ port: Number(new URL(url).port) });
-  process.on('message', () => process.send?.({ groups, events, rssMb: process.memoryUsage.rss() / 1_048_576 }));
+  answerStats(() => ({ groups, events }));
+}
+
+function answerStats(counts: () => { readonly groups: number; readonly events: number }): void {
+  process.on('message', () => {
+    const { user, system } = process.cpuUsage();
+    process.send?.({ ...counts(), rssMb: process.memoryUsage.rss() / 1_048_576, cpuMs: (user + system) / 1_000 });
+  });
 }

@@ -10,86 +10,169 @@ import type { BenchOptions, BenchResult } from './result.ts';
 const key = 'trk_write_bench_0123456789abcdefghijklmnopqrstuv';
 const batchSize = 100;
 
+interface Stats {
+  readonly groups: number;
+  readonly events: number;
+  readonly rssMb: number;
+  /** User and system time of all threads since the start. */
+  readonly cpuMs: number;
+}
+
 interface Server {
   readonly port: number;
-  stats(): Promise<{ readonly groups: number; readonly events: number; readonly rssMb: number }>;
+  stats(): Promise<Stats>;
   stop(): Promise<void>;
+}
+
+type Mode = 'single' | 'batch100';
+
+interface Round extends LoadResult {
+  readonly groups: number;
+  readonly events: number;
+  readonly rssMb: number;
+  readonly cpuUsPerRequest: number;
 }
 
 /**
  * The collector as the role runs it (auth, validation, canonical lines, LMDB with a flush for every group), against a bare
  * server of the same runtime that only parses the same bodies. Server on one core, generator on the other, where `taskset`
  * is there to say so.
+ *
+ * Both take turns in short rounds, and the figures are medians over the rounds: whatever else the machine does meanwhile
+ * meets both.
  */
 export async function benchCollector(options: BenchOptions): Promise<BenchResult> {
-  const durationMs = options.quick ? 5_000 : 20_000;
+  const rounds = options.quick ? 5 : 15;
   const pinned = pinSelf(options.log);
-  const measure = async (kind: 'collector' | 'ceiling', mode: 'single' | 'batch100', ratePerSecond?: number) => {
-    const server = await startServer(kind, pinned);
-    try {
-      const before = await server.stats();
-      const result = await load(server.port, mode, durationMs, ratePerSecond);
-      const after = await server.stats();
-      if (result.refused > 0) throw new Error(`${kind} refused ${result.refused} requests`);
-      options.log(
-        `${kind} ${mode}${ratePerSecond ? ` at ${ratePerSecond}/s` : ''}: ${result.perSecond} req/s, p50 ${result.p50Ms} ms, p99 ${result.p99Ms} ms, RSS ${Math.round(after.rssMb)} MB`,
-      );
-      return {
-        ...result,
-        groups: after.groups - before.groups,
-        events: after.events - before.events,
-        rssMb: after.rssMb,
-      };
-    } finally {
-      await server.stop();
-    }
+  const modes: Record<Mode, { collector: Round[]; ceiling: Round[] }> = {
+    single: { collector: [], ceiling: [] },
+    batch100: { collector: [], ceiling: [] },
   };
-  const ceilingSingle = await measure('ceiling', 'single');
-  const single = await measure('collector', 'single');
-  const ceilingBatch = await measure('ceiling', 'batch100');
-  const batch = await measure('collector', 'batch100');
-  const relaxed = await measure('collector', 'single', Math.round(single.perSecond * 0.7));
-  const totalSeconds = (durationMs + warmUpMs) / 1_000;
+  for (const mode of ['single', 'batch100'] as const) {
+    const ceiling = await startServer('ceiling', pinned);
+    const collector = await startServer('collector', pinned);
+    try {
+      for (let round = -1; round < rounds; round += 1) {
+        const limit = await measure(ceiling, mode);
+        const ours = await measure(collector, mode);
+        // The first round warms up: the runtime compiles what is hot.
+        if (round < 0) continue;
+        modes[mode].ceiling.push(limit);
+        modes[mode].collector.push(ours);
+        options.log(
+          `${mode} ${round + 1}/${rounds}: collector ${ours.perSecond} req/s at ${ours.cpuUsPerRequest} µs CPU, ceiling ${limit.perSecond} at ${limit.cpuUsPerRequest}; RSS ${Math.round(ours.rssMb)} MB`,
+        );
+      }
+    } finally {
+      await Promise.all([ceiling.stop(), collector.stop()]);
+    }
+  }
+  const relaxed = await measureRelaxed(Math.round(median(modes.single.collector, 'perSecond') * 0.7), pinned);
+  return resultOf(modes, relaxed, pinned);
+}
+
+function resultOf(
+  modes: Readonly<Record<Mode, { readonly collector: readonly Round[]; readonly ceiling: readonly Round[] }>>,
+  relaxed: LoadResult,
+  pinned: boolean,
+): BenchResult {
+  const { single, batch100 } = modes;
+  const ours = (mode: Mode, figure: keyof Round) => median(modes[mode].collector, figure);
+  const limit = (mode: Mode, figure: keyof Round) => median(modes[mode].ceiling, figure);
+  const ratio = (mode: Mode) =>
+    rounded(medianOf(modes[mode].collector.map((round, at) => round.perSecond / modes[mode].ceiling[at]!.perSecond)));
+  const rssMb = Math.max(...[...single.collector, ...batch100.collector].map((round) => round.rssMb));
   return {
     name: 'collector',
     figures: {
-      singlePerSecond: { value: single.perSecond, unit: 'req/s, Node, one core' },
-      batch100EventsPerSecond: { value: batch.perSecond * batchSize, unit: 'events/s, Node, one core' },
+      singlePerSecond: { value: ours('single', 'perSecond'), unit: 'req/s, Node, one core' },
+      batch100EventsPerSecond: {
+        value: ours('batch100', 'perSecond') * batchSize,
+        unit: 'events/s, Node, one core',
+      },
       p50Ms: { value: relaxed.p50Ms, unit: 'ms at 70 % of the maximum, single' },
       p99Ms: { value: relaxed.p99Ms, unit: 'ms at 70 % of the maximum, single' },
-      rssMb: { value: Math.round(Math.max(single.rssMb, batch.rssMb)), unit: 'MB, one worker' },
-      groupsPerSecond: { value: Math.round(single.groups / totalSeconds), unit: 'flushed groups/s, single' },
+      rssMb: { value: Math.round(rssMb), unit: 'MB, one worker, highest' },
+      singleCpuUs: { value: ours('single', 'cpuUsPerRequest'), unit: 'µs CPU an event, all threads' },
+      batch100CpuUs: {
+        value: rounded(ours('batch100', 'cpuUsPerRequest') / batchSize),
+        unit: 'µs CPU an event, all threads',
+      },
+      groupsPerSecond: { value: Math.round(ours('single', 'groups') / roundSeconds), unit: 'flushed groups/s, single' },
       eventsPerGroup: {
-        value: Number((single.events / Math.max(1, single.groups)).toFixed(1)),
+        value: rounded(ours('single', 'events') / Math.max(1, ours('single', 'groups'))),
         unit: 'events, single',
       },
-      batchGroupsPerSecond: { value: Math.round(batch.groups / totalSeconds), unit: 'flushed groups/s, batches' },
+      batchGroupsPerSecond: {
+        value: Math.round(ours('batch100', 'groups') / roundSeconds),
+        unit: 'flushed groups/s, batches',
+      },
       pinnedToCores: { value: pinned ? 1 : 0, unit: '1 = server and generator each on a core of its own' },
     },
     against: {
-      parseOnlySingle: { value: ceilingSingle.perSecond, unit: 'req/s' },
-      parseOnlyBatch100: { value: ceilingBatch.perSecond * batchSize, unit: 'events/s' },
+      parseOnlySingle: { value: limit('single', 'perSecond'), unit: 'req/s' },
+      parseOnlyBatch100: { value: limit('batch100', 'perSecond') * batchSize, unit: 'events/s' },
+      parseOnlySingleCpuUs: { value: limit('single', 'cpuUsPerRequest'), unit: 'µs CPU an event' },
+      parseOnlyBatch100CpuUs: {
+        value: rounded(limit('batch100', 'cpuUsPerRequest') / batchSize),
+        unit: 'µs CPU an event',
+      },
     },
     ratios: {
-      single: Number((single.perSecond / ceilingSingle.perSecond).toFixed(3)),
-      batch100: Number((batch.perSecond / ceilingBatch.perSecond).toFixed(3)),
+      single: ratio('single'),
+      batch100: ratio('batch100'),
+      singleCpu: rounded(limit('single', 'cpuUsPerRequest') / ours('single', 'cpuUsPerRequest')),
+      batch100Cpu: rounded(limit('batch100', 'cpuUsPerRequest') / ours('batch100', 'cpuUsPerRequest')),
     },
   };
 }
 
-const warmUpMs = 1_000;
+const roundSeconds = 2;
+const roundWarmUpMs = 200;
 
-/** Bodies are made before the run and sent once each; ids stay unique since more are made than can be sent. */
-async function load(
-  port: number,
-  mode: 'single' | 'batch100',
-  durationMs: number,
-  ratePerSecond?: number,
-): Promise<LoadResult> {
+async function measure(server: Server, mode: Mode): Promise<Round> {
+  const before = await server.stats();
+  const result = await load(server.port, mode, roundSeconds * 1_000);
+  const after = await server.stats();
+  if (result.refused > 0) throw new Error(`${result.refused} requests were refused`);
+  // What was answered in the round's warm-up cost CPU too.
+  const answered = (result.requests * (roundSeconds * 1_000 + roundWarmUpMs)) / (roundSeconds * 1_000);
+  return {
+    ...result,
+    groups: after.groups - before.groups,
+    events: after.events - before.events,
+    rssMb: after.rssMb,
+    cpuUsPerRequest: rounded(((after.cpuMs - before.cpuMs) * 1_000) / Math.max(1, answered)),
+  };
+}
+
+async function measureRelaxed(ratePerSecond: number, pinned: boolean): Promise<LoadResult> {
+  const server = await startServer('collector', pinned);
+  try {
+    await load(server.port, 'single', roundSeconds * 1_000);
+    return await load(server.port, 'single', roundSeconds * 2_000, ratePerSecond);
+  } finally {
+    await server.stop();
+  }
+}
+
+function median(rounds: readonly Round[], figure: keyof Round): number {
+  return medianOf(rounds.map((round) => round[figure]));
+}
+
+function medianOf(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
+
+const rounded = (value: number): number => Number(value.toPrecision(3));
+
+/** Bodies are made before a round and sent once each; ids stay unique since each is made once. */
+async function load(port: number, mode: Mode, durationMs: number, ratePerSecond?: number): Promise<LoadResult> {
   const now = Date.now();
   const make = mode === 'single' ? () => makeEvent(now) : () => makeBatch(now, batchSize);
   const prepared: Buffer[] = [];
-  const wanted = mode === 'single' ? 20_000 : 400;
+  const wanted = mode === 'single' ? 20_000 : 1_000;
   for (let index = 0; index < wanted; index += 1) prepared.push(buildRequest('/v1/events', key, make()));
   let sent = 0;
   // Beyond the prepared ones, bodies are made on the way: the generator has a core of its own.
@@ -99,7 +182,7 @@ async function load(
     port,
     connections: mode === 'single' ? 64 : 16,
     durationMs,
-    warmUpMs,
+    warmUpMs: roundWarmUpMs,
     next,
     ...(ratePerSecond ? { ratePerSecond } : {}),
   });
@@ -121,24 +204,23 @@ async function startServer(kind: 'collector' | 'ceiling', pinned: boolean): Prom
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
   if (pinned && child.pid) execFileSync('taskset', ['-acp', '0', String(child.pid)], { stdio: 'ignore' });
+  const ended = new Promise<never>((_, reject) => {
+    child.once('exit', () => reject(new Error(`the ${kind} server ended`)));
+  });
+  ended.catch(() => undefined);
   const answer = <T>(): Promise<T> =>
-    new Promise((resolve, reject) => {
-      child.once('message', (message) => resolve(message as T));
-      child.once('exit', () => reject(new Error(`the ${kind} server ended`)));
-    });
+    Promise.race([ended, new Promise<T>((resolve) => child.once('message', (message) => resolve(message as T)))]);
   const { port } = await answer<{ port: number }>();
   return {
     port,
     stats: () => {
-      const stats = answer<{ groups: number; events: number; rssMb: number }>();
+      const stats = answer<Stats>();
       child.send('stats');
       return stats;
     },
     async stop() {
-      child.removeAllListeners('exit');
-      const ended = new Promise((resolve) => child.once('exit', resolve));
       child.kill('SIGKILL');
-      await ended;
+      await ended.catch(() => undefined);
       await rm(dir, { recursive: true, force: true });
     },
   };

@@ -9,64 +9,66 @@ const decoders = {
   br: promisify(brotliDecompress),
   zstd: promisify(zstdDecompress),
 } as const;
+type Encoding = keyof typeof decoders;
 
 /**
  * The whole body, decompressed. Both the sent and the decompressed bytes are cut at `limits.batchBytes`, so that a bomb
  * costs no more than that. Compression is found by its first bytes too, since some SDKs label it wrongly. Rejects with
  * PAYLOAD_TOO_LARGE, BODY_TIMEOUT, UNSUPPORTED_ENCODING or BODY_UNPARSABLE.
  */
-export async function readBody(request: IncomingMessage): Promise<Uint8Array> {
-  const encoding = request.headers['content-encoding']?.trim().toLowerCase() ?? 'identity';
-  if (encoding !== 'identity' && encoding !== '' && encoding !== 'x-gzip' && !Object.hasOwn(decoders, encoding))
-    throw new CodedError('UNSUPPORTED_ENCODING', { details: { encoding: encoding.slice(0, 50) } });
-  const declared = Number(request.headers['content-length'] ?? 0);
-  if (declared > limits.batchBytes)
-    throw new CodedError('PAYLOAD_TOO_LARGE', { details: { limitBytes: limits.batchBytes } });
-  const sent = await collect(request);
-  const name =
-    encoding === 'identity' || encoding === ''
-      ? magicOf(sent)
-      : encoding === 'x-gzip'
-        ? 'gzip'
-        : (encoding as keyof typeof decoders);
-  if (name === null || sent.length === 0) return sent;
+export async function readBody(
+  request: IncomingMessage,
+  timeoutMs: number = limits.bodyTimeoutMs,
+): Promise<Uint8Array> {
+  const labelled = encodingOf(request.headers['content-encoding']);
+  if (Number(request.headers['content-length'] ?? 0) > limits.batchBytes) throw tooLarge();
+  const sent = await collect(request, timeoutMs);
+  const encoding = labelled ?? encodingByContent(sent);
+  if (encoding === null || sent.length === 0) return sent;
   try {
-    return await decoders[name](sent, { maxOutputLength: limits.batchBytes });
+    return await decoders[encoding](sent, { maxOutputLength: limits.batchBytes });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE')
-      throw new CodedError('PAYLOAD_TOO_LARGE', { details: { limitBytes: limits.batchBytes } });
-    throw new CodedError('BODY_UNPARSABLE', { message: `The body is not valid ${name}.`, cause: error });
+    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge();
+    throw new CodedError('BODY_UNPARSABLE', { message: `The body is not valid ${encoding}.`, cause: error });
   }
 }
 
-function magicOf(bytes: Uint8Array): 'gzip' | 'zstd' | null {
+const tooLarge = () => new CodedError('PAYLOAD_TOO_LARGE', { details: { limitBytes: limits.batchBytes } });
+
+/** null where the header says none. */
+function encodingOf(header: string | undefined): Encoding | null {
+  const name = header?.trim().toLowerCase() ?? '';
+  if (name === '' || name === 'identity') return null;
+  if (name === 'x-gzip') return 'gzip';
+  if (Object.hasOwn(decoders, name)) return name as Encoding;
+  throw new CodedError('UNSUPPORTED_ENCODING', { details: { encoding: name.slice(0, 50) } });
+}
+
+/** JSON begins with neither of these. Brotli has no magic bytes. */
+function encodingByContent(bytes: Uint8Array): Encoding | null {
   if (bytes[0] === 0x1f && bytes[1] === 0x8b) return 'gzip';
   return bytes[0] === 0x28 && bytes[1] === 0xb5 && bytes[2] === 0x2f && bytes[3] === 0xfd ? 'zstd' : null;
 }
 
-function collect(request: IncomingMessage): Promise<Buffer> {
+function collect(request: IncomingMessage, timeoutMs: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
-    const timer = setTimeout(() => fail(new CodedError('BODY_TIMEOUT')), limits.bodyTimeoutMs);
-    const fail = (error: CodedError) => {
+    const settle = (end: () => void) => {
       clearTimeout(timer);
-      request.removeAllListeners('data');
-      reject(error);
+      request.off('data', onData);
+      end();
     };
-    request.on('data', (chunk: Buffer) => {
+    const onData = (chunk: Buffer) => {
       size += chunk.length;
-      if (size > limits.batchBytes)
-        return fail(new CodedError('PAYLOAD_TOO_LARGE', { details: { limitBytes: limits.batchBytes } }));
       chunks.push(chunk);
-    });
-    request.on('end', () => {
-      clearTimeout(timer);
-      resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
-    });
-    request.on('error', (error) =>
-      fail(new CodedError('BODY_UNPARSABLE', { message: 'The body was cut off.', cause: error })),
-    );
-    request.on('close', () => clearTimeout(timer));
+      if (size > limits.batchBytes) settle(() => reject(tooLarge()));
+    };
+    const cutOff = (cause?: Error) =>
+      settle(() => reject(new CodedError('BODY_UNPARSABLE', { message: 'The body was cut off.', cause })));
+    const timer = setTimeout(() => settle(() => reject(new CodedError('BODY_TIMEOUT'))), timeoutMs);
+    request.on('data', onData);
+    request.on('end', () => settle(() => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size))));
+    request.on('error', cutOff);
   });
 }

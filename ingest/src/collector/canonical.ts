@@ -1,84 +1,122 @@
-import { dedupeKeyOf, deviceIdFields, type ErrorCode, hash64, hex64, newId, sha256Hex } from '@tributary/schema';
-import { FieldFault, formedMembers, kindOf, textMembers, textOf } from './client-fields.ts';
-import type { Draft, EventVerdict, Origin } from './draft.ts';
+import { dedupeKeyOf, type ErrorCode, hash64, limits, newId, sha256Hex } from '@tributary/schema';
+import {
+  deviceKeyOf,
+  FieldFault,
+  type FieldValues,
+  formedMembers,
+  kindOf,
+  type SortedDraft,
+  slots,
+  sortDraft,
+  textMembers,
+  textOf,
+} from './client-fields.ts';
+import type { Draft, EventVerdict, Origin, TextFacts } from './draft.ts';
+import { flagBit, flagsMember, noFlags } from './flags.ts';
+import { splitHash } from './hash-bytes.ts';
 import { applyIpPolicy } from './ip.ts';
-import { jsonText } from './json-text.ts';
-import { propertiesText } from './properties.ts';
-import { correctTime, parseTime } from './times.ts';
+import { escaped, jsonText } from './json-text.ts';
+import { inexact, propertiesText } from './properties.ts';
+import { correctTime, type EventTime, parseTime } from './times.ts';
 
-const refuse = (code: ErrorCode, field: string, message: string, eventId: unknown): EventVerdict => ({
-  ok: false,
-  refusal: { code, field, message },
-  eventId: typeof eventId === 'string' ? eventId.slice(0, 200) : '',
-});
-const refuseField = (fault: FieldFault, eventId: unknown, code: ErrorCode = 'SCHEMA_VIOLATION'): EventVerdict =>
-  refuse(code, fault.field, fault.message, eventId);
-
-/** The batch's sending time, for events that tell none themselves. */
-export interface BatchTimes {
+/** What holds for all events of a body. */
+export interface Batch extends TextFacts {
+  /** The batch's sending time, for events that tell none themselves. */
   readonly sentAt: unknown;
 }
 
-/**
- * One draft → one canonical line, or why not. Pure but for the ids it must make. This is the hot path: texts are joined by
- * hand, and a property test holds every line against `eventSchema`.
- */
-export function buildLine(draft: Draft, origin: Origin, batch: BatchTimes): EventVerdict {
-  const givenId = textOf(draft['event_id'], 'event_id', 200);
-  if (givenId instanceof FieldFault) return refuseField(givenId, null);
-  const eventName = draft['event_name'];
-  if (typeof eventName !== 'string' || eventName.length === 0 || eventName.length > 200) {
-    return refuse('EVENT_NAME_MISSING', 'event_name', 'event_name must be a text of 1 to 200 characters', givenId);
-  }
-  const claimedApp = draft['app_id'];
-  if (claimedApp !== undefined && claimedApp !== null && claimedApp !== origin.app.appId) {
-    return refuse('UNKNOWN_APP', 'app_id', 'this key does not write to that app', givenId);
-  }
-  const deviceKey = deviceKeyOf(draft);
-  if (deviceKey instanceof FieldFault)
-    return refuseField(deviceKey, givenId, deviceKey.field === '' ? 'SUBJECT_MISSING' : 'SCHEMA_VIOLATION');
-  const client = clientMembers(draft, eventName, origin);
-  if (client instanceof FieldFault) return refuseField(client, givenId);
-  const clientTime = parseTime(draft['occurred_at'], 'occurred_at');
-  if (clientTime instanceof FieldFault) return refuseField(clientTime, givenId, 'BAD_TIMESTAMP');
-  const sentAt = parseTime(draft['sent_at'] ?? batch.sentAt, 'sent_at');
-  if (sentAt instanceof FieldFault) return refuseField(sentAt, givenId, 'BAD_TIMESTAMP');
-  const time = correctTime(clientTime, sentAt, origin.receivedAt, origin.key.scopes.includes('ingest:backfill'));
-  if (time instanceof FieldFault) return refuseField(time, givenId, 'BAD_TIMESTAMP');
+/** One draft → one canonical line, or why not; `inexact` when the body must be parsed again by `parseExact`. */
+export type LineBuilder = (draft: Draft) => EventVerdict | typeof inexact;
 
-  // What the client said, its sending time apart: equal payloads are equal here whenever they are sent.
-  const payload = `${client}@${clientTime ?? ''}`;
-  const eventId = givenId ?? generatedId(origin, payload, clientTime);
-  const flags = givenId === undefined ? [...time.flags, 'generated_id'] : time.flags;
-  return finish({ draft, origin, client, payload, eventId, deviceKey, sentAt, time: { ...time, flags } });
+/** What all lines of one body share. */
+interface Frame {
+  readonly origin: Origin;
+  readonly batch: Batch;
+  readonly sentAt: number | FieldFault | undefined;
+  readonly mayBackfill: boolean;
+  /** From the opening brace to where the event's own members begin; address and user agent only where no event tells its own. */
+  readonly opening: string;
+  readonly ip: string;
+  readonly userAgent: string;
+  readonly ascii: boolean;
+}
+
+/**
+ * Builds the canonical lines of one body. Pure but for the ids it must make. This is the hot path: texts are joined by
+ * hand, in as few pieces as can be, and a property test holds every line against `eventSchema`.
+ */
+export function createLineBuilder(origin: Origin, batch: Batch): LineBuilder {
+  const frame = frameOf(origin, batch);
+  return (draft) => buildLine(draft, frame);
+}
+
+function frameOf(origin: Origin, batch: Batch): Frame {
+  const { app, userAgent, receivedAt, sourceFormat, key } = origin;
+  const opening = `{"tenant_id":${jsonText(app.tenantId)},"app_id":${jsonText(app.appId)},"source_format":"${sourceFormat}","received_at":${receivedAt}`;
+  const agent = userAgent ? `,"user_agent":${jsonText(userAgent.slice(0, 1000))}` : '';
+  return {
+    origin,
+    batch,
+    sentAt: parseTime(batch.sentAt, 'sent_at'),
+    mayBackfill: key.scopes.includes('ingest:backfill'),
+    opening,
+    ip: ipMember(applyIpPolicy(origin.remoteAddress, app.ipPolicy)),
+    userAgent: agent,
+    ascii: batch.ascii && isAscii(opening) && isAscii(agent),
+  };
+}
+
+function buildLine(draft: Draft, frame: Frame): EventVerdict | typeof inexact {
+  const sorted = sortDraft(draft);
+  const { values } = sorted;
+  const { origin } = frame;
+  if (sorted.isRounded) return inexact;
+  const rawId = values[slots.event_id];
+  const givenId = rawId === undefined ? undefined : textOf(rawId, 'event_id', 200);
+  if (givenId instanceof FieldFault) return refuseField(givenId, undefined);
+  const eventName = values[slots.event_name];
+  if (typeof eventName !== 'string' || eventName.length > 200)
+    return refuse('EVENT_NAME_MISSING', 'event_name', 'event_name must be a text of 1 to 200 characters', givenId);
+  const claimedApp = values[slots.app_id];
+  if (claimedApp !== undefined && claimedApp !== origin.app.appId)
+    return refuse('UNKNOWN_APP', 'app_id', 'this key does not write to that app', givenId);
+  const deviceKey = deviceKeyOf(values);
+  if (deviceKey instanceof FieldFault) return refuseField(deviceKey, givenId);
+  const client = clientMembers(draft, sorted, eventName, frame);
+  if (client === inexact) return inexact;
+  if (client instanceof FieldFault) return refuseField(client, givenId);
+  const clientTime = parseTime(values[slots.occurred_at], 'occurred_at');
+  if (clientTime instanceof FieldFault) return refuseField(clientTime, givenId);
+  const ownSentAt = values[slots.sent_at];
+  const sentAt = ownSentAt === undefined ? frame.sentAt : parseTime(ownSentAt, 'sent_at');
+  if (sentAt instanceof FieldFault) return refuseField(sentAt, givenId);
+  const time = correctTime(clientTime, sentAt, origin.receivedAt, frame.mayBackfill);
+  if (time instanceof FieldFault) return refuseField(time, givenId);
+  return finish(frame, sorted, { client, clientTime, givenId, deviceKey, sentAt, time });
 }
 
 interface Parts {
-  readonly draft: Draft;
-  readonly origin: Origin;
   readonly client: string;
-  readonly payload: string;
-  readonly eventId: string;
+  readonly clientTime: number | undefined;
+  readonly givenId: string | undefined;
   readonly deviceKey: string;
   readonly sentAt: number | undefined;
-  readonly time: { readonly occurredAt: number; readonly skewMs: number; readonly flags: readonly string[] };
+  readonly time: EventTime;
 }
 
-function finish({ draft, origin, client, payload, eventId, deviceKey, sentAt, time }: Parts): EventVerdict {
-  const { app, receivedAt } = origin;
-  const dedupeHash = hash64(dedupeKeyOf(app.appId, origin.sourceFormat, eventId));
-  const dedupeHex = hex64(dedupeHash);
-  const payloadHex = hex64(hash64(payload));
-  const ip = applyIpPolicy(givenIp(draft, origin) ?? origin.remoteAddress, app.ipPolicy);
-  const flags = time.flags.length === 0 ? '' : `,"flags":["${time.flags.join('","')}"]`;
-  const head =
-    `{"tenant_id":"${app.tenantId}","app_id":"${app.appId}","event_id":${jsonText(eventId)},"dedupe_hash":"${dedupeHex}","payload_hash":"${payloadHex}"` +
-    `,"source_format":"${origin.sourceFormat}","received_at":${receivedAt},"occurred_at":${time.occurredAt}` +
-    `${sentAt === undefined ? '' : `,"sent_at":${sentAt}`}${time.skewMs === 0 ? '' : `,"clock_skew_ms":${time.skewMs}`}${flags}` +
-    `,"device_key":${jsonText(deviceKey)}${ip === null ? '' : `,"ip":"${ip}"`}` +
-    `${draft['user_agent'] === undefined && origin.userAgent !== null ? `,"user_agent":${jsonText(origin.userAgent.slice(0, 1000))}` : ''}${client}`;
-  if (head.length > origin.maxEventBytes)
-    return refuse('SIZE_VIOLATION', '', `the event is over ${origin.maxEventBytes} bytes`, eventId);
+function finish(frame: Frame, { values }: SortedDraft, parts: Parts): EventVerdict {
+  const { origin, batch } = frame;
+  const { app, sourceFormat } = origin;
+  const { client, clientTime, givenId, deviceKey, sentAt, time } = parts;
+  const eventId = givenId ?? generatedId(origin, client, clientTime);
+  const flags = time.flags | (origin.flags ?? noFlags) | (givenId === undefined ? flagBit('generated_id') : noFlags);
+  const inText = batch.unescaped ? asIs : escaped;
+  let head = `${frame.opening}${ipOf(values, frame)}${values[slots.user_agent] === undefined ? frame.userAgent : ''},"event_id":"${inText(eventId)}","device_key":"${inText(deviceKey)}","occurred_at":${time.occurredAt}${flagsMember(flags)}`;
+  if (sentAt !== undefined) head += `,"sent_at":${sentAt}`;
+  if (time.skewMs !== 0) head += `,"clock_skew_ms":${time.skewMs}`;
+  // The line itself is bounded too, since brokers bound their records; what was sent is weighed by takeIn.
+  if (isOver(head, client, frame.ascii, limits.eventBytes))
+    return refuse('SIZE_VIOLATION', '', `the event is over ${limits.eventBytes} bytes as stored`, eventId);
   return {
     ok: true,
     line: {
@@ -86,49 +124,72 @@ function finish({ draft, origin, client, payload, eventId, deviceKey, sentAt, ti
       appId: app.appId,
       eventId,
       head,
-      dedupeHash,
-      dedupeHex,
-      payloadHex,
+      client,
+      clientTime: clientTime ?? Number.NaN,
+      ascii: frame.ascii,
+      dedupeHash: splitHash(
+        hash64(dedupeKeyOf(app.appId, sourceFormat, batch.unescaped ? eventId : eventId.toWellFormed())),
+      ),
       minute: time.occurredAt - (time.occurredAt % 60_000),
     },
   };
 }
 
-/** What came from the client, in a fixed order. */
-function clientMembers(draft: Draft, eventName: string, origin: Origin): string | FieldFault {
-  const kind = kindOf(draft, eventName);
+/** What came from the client, in a fixed order, its times apart. */
+function clientMembers(
+  draft: Draft,
+  sorted: SortedDraft,
+  eventName: string,
+  { origin, batch }: Frame,
+): string | FieldFault | typeof inexact {
+  const { values } = sorted;
+  const kind = kindOf(values, eventName);
   if (kind instanceof FieldFault) return kind;
-  const texts = textMembers(draft);
+  const texts = textMembers(values, batch.unescaped);
   if (texts instanceof FieldFault) return texts;
-  const formed = formedMembers(draft, origin.app.currency);
+  const formed = formedMembers(values, origin.app.currency);
   if (formed instanceof FieldFault) return formed;
-  const beganAt = parseTime(draft['install_begin_at'], 'install_begin_at');
+  const beganAt = parseTime(values[slots.install_begin_at], 'install_begin_at');
   if (beganAt instanceof FieldFault) return beganAt;
-  const properties = propertiesText(draft);
-  if (properties instanceof FieldFault) return properties;
-  return `,"event_name":${jsonText(eventName)},"event_kind":"${kind}"${texts}${formed}${beganAt === undefined ? '' : `,"install_begin_at":${beganAt}`}${properties === '' ? '' : `,"properties":${jsonText(properties)}`}`;
-}
-
-const subjectFields = ['anonymous_id', ...deviceIdFields, 'user_id'] as const;
-
-/** anonymous_id, else the first device id, else user_id. A fault without field when none is there. */
-function deviceKeyOf(draft: Draft): string | FieldFault {
-  for (const field of subjectFields) {
-    const text = textOf(draft[field], field, field === 'anonymous_id' || field === 'user_id' ? 256 : 64);
-    if (text !== undefined) return text;
-  }
-  return new FieldFault('', 'one of anonymous_id, user_id or a device id (idfv, gaid, idfa, android_id) is required');
+  const properties = propertiesText(draft, sorted, batch.unescaped);
+  if (typeof properties !== 'string') return properties;
+  // textMembers begins with the quote that ends the name.
+  let members = `,"event_kind":"${kind}","event_name":"${batch.unescaped ? eventName : escaped(eventName)}${texts}"${formed}`;
+  if (beganAt !== undefined) members += `,"install_begin_at":${beganAt}`;
+  if (properties !== '') members += `,"properties":"${properties}"`;
+  return members;
 }
 
 /** With a client time a repeat is recognised; without one it can't be, and its repeats may count twice (documented). */
-function generatedId(origin: Origin, payload: string, clientTime: number | undefined): string {
+function generatedId(origin: Origin, client: string, clientTime: number | undefined): string {
   return clientTime === undefined
     ? newId('request').replace('req_', 'evt_')
-    : `gen_${sha256Hex(`${origin.app.appId}\u001f${payload}`).slice(0, 32)}`;
+    : `gen_${sha256Hex(`${origin.app.appId}\u001f${client}@${clientTime}`).slice(0, 32)}`;
 }
 
 /** An address in the event is believed of servers only (secret keys). */
-function givenIp(draft: Draft, origin: Origin): string | null {
-  const ip = draft['ip'];
-  return origin.key.kind === 'secret' && typeof ip === 'string' ? ip : null;
+function ipOf(values: FieldValues, { origin, ip }: Frame): string {
+  const given = values[slots.ip];
+  return given === undefined || origin.key.kind !== 'secret' || typeof given !== 'string'
+    ? ip
+    : ipMember(applyIpPolicy(given, origin.app.ipPolicy));
+}
+
+const ipMember = (ip: string | null): string => (ip === null ? '' : `,"ip":"${ip}"`);
+const asIs = (text: string): string => text;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII
+const isAscii = (text: string): boolean => /^[\x00-\x7f]*$/.test(text);
+
+function isOver(head: string, client: string, ascii: boolean, limit: number): boolean {
+  const chars = head.length + client.length;
+  if (ascii || chars > limit) return chars > limit;
+  return chars * 3 > limit && Buffer.byteLength(head) + Buffer.byteLength(client) > limit;
+}
+
+function refuse(code: ErrorCode, field: string, message: string, eventId: string | undefined): EventVerdict {
+  return { ok: false, refusal: { code, field, message }, eventId: eventId ?? '' };
+}
+
+function refuseField({ code, field, message }: FieldFault, eventId: string | undefined): EventVerdict {
+  return refuse(code, field, message, eventId);
 }

@@ -1,4 +1,4 @@
-import { isUtf8 } from 'node:buffer';
+import { isAscii, isUtf8 } from 'node:buffer';
 import type { Directory } from '@tributary/platform/directory';
 import { createKeyLookup, indexDirectory } from '@tributary/platform/directory/lookup';
 import {
@@ -10,11 +10,11 @@ import {
   limits,
   type SourceFormat,
 } from '@tributary/schema';
-import type { PendingLine } from './draft.ts';
-import { type Decoded, decodeNative } from './formats/native.ts';
-import { decodeSegment } from './formats/segment.ts';
+import type { Intake, PendingLine } from './draft.ts';
+import { type Decode, type Decoded, decodeNative } from './formats/native.ts';
+import { decodeSegment, segmentPaths } from './formats/segment.ts';
 import { buildClick } from './links.ts';
-import { takeIn } from './take-in.ts';
+import { type BodyText, takeIn } from './take-in.ts';
 
 /** A request as any server binding gives it. */
 export interface CollectorRequest {
@@ -51,7 +51,7 @@ export type CollectorOutcome =
 interface Route {
   readonly format: SourceFormat;
   readonly maxEventBytes: number;
-  readonly decode: (text: string, path: string) => Decoded;
+  readonly decode: Decode;
 }
 
 const native: Route = { format: 'native', maxEventBytes: limits.eventBytes, decode: decodeNative };
@@ -60,16 +60,14 @@ const segment: Route = { format: 'segment', maxEventBytes: limits.segmentEventBy
 /** Path → wire format; one decoder a file. */
 const routes: ReadonlyMap<string, Route> = new Map([
   ['/v1/events', native],
-  ...['batch', 'track', 'identify', 'page', 'screen', 'group', 'alias'].map(
-    (type) => [`/v1/${type}`, segment] as const,
-  ),
+  ...segmentPaths.map((path) => [path, segment] as const),
 ]);
 
 const linkPath = /^\/c\/([A-Za-z0-9_-]{1,64})$/;
 
-/** Which requests the core answers; the rest is for others on the port. */
-export function isCollectorPath(path: string): boolean {
-  return routes.has(path) || path.startsWith('/c/');
+/** Whether a body sent to this path is read. */
+export function takesBody(path: string): boolean {
+  return routes.has(path);
 }
 
 export interface CollectorCore {
@@ -77,6 +75,13 @@ export interface CollectorCore {
   handle(request: CollectorRequest): CollectorOutcome;
 }
 
+/**
+ * The collector without a server: bytes in, canonical lines and verdicts out.
+ *
+ * @example
+ * const core = createCollectorCore({ directory });
+ * const outcome = core.handle(request); // { kind: 'store', lines, deadLetters, response }
+ */
 export function createCollectorCore(deps: { readonly directory: Directory }): CollectorCore {
   const keyOf = createKeyLookup(deps.directory);
   const handle = (request: CollectorRequest): CollectorOutcome => {
@@ -88,9 +93,10 @@ export function createCollectorCore(deps: { readonly directory: Directory }): Co
     // A key in the headers is checked before the body is looked at.
     const headerKey = keyInHeader(request.authorization);
     const early = headerKey === null ? null : authorize(keyOf(headerKey), deps.directory);
-    const decoded = route.decode(textOf(request.body), request.path);
+    const body = textOf(request);
+    const decoded = route.decode(body.text, body.path);
     const { key, app } = early ?? authorize(decoded.key === null ? null : keyOf(decoded.key), deps.directory);
-    const intake = takeIn(decoded, {
+    const intake = takeIn(decoded, body, route.decode, {
       key,
       app,
       sourceFormat: route.format,
@@ -99,16 +105,11 @@ export function createCollectorCore(deps: { readonly directory: Directory }): Co
       userAgent: request.userAgent,
       maxEventBytes: route.maxEventBytes,
     });
-    const success = intake.rejected.length === 0;
     return {
       kind: 'store',
       lines: intake.lines,
       deadLetters: intake.deadLetters,
-      response: {
-        status: 200,
-        headers: { 'content-type': 'application/json' },
-        body: `{${decoded.single ? `"success":${success},` : ''}"accepted":${intake.lines.length},"event_ids":${JSON.stringify(intake.eventIds)},"rejected":${JSON.stringify(intake.rejected)}}`,
-      },
+      response: { status: 200, headers: jsonHeaders, body: answerBody(decoded, intake) },
     };
   };
   return {
@@ -123,13 +124,20 @@ export function createCollectorCore(deps: { readonly directory: Directory }): Co
   };
 }
 
+const jsonHeaders = { 'content-type': 'application/json' } as const;
+
+function answerBody(decoded: Decoded, { lines, eventIds, rejected }: Intake): string {
+  const success = decoded.single ? `"success":${rejected.length === 0},` : '';
+  return `{${success}"accepted":${lines.length},"event_ids":${JSON.stringify(eventIds)},"rejected":${JSON.stringify(rejected)}}`;
+}
+
 /** A catalogue error in its HTTP form. */
 export function errorResponse(error: CodedError, requestId: string): CollectorResponse {
   const allow = error.details?.['allow'];
   return {
     status: error.http,
     headers: {
-      'content-type': 'application/json',
+      ...jsonHeaders,
       ...(error.retryable ? { 'retry-after': String(error.retryAfterSeconds ?? 1) } : {}),
       ...(error.code === 'UNAUTHENTICATED' ? { 'www-authenticate': 'Bearer' } : {}),
       ...(typeof allow === 'string' ? { allow } : {}),
@@ -167,11 +175,13 @@ function handleClick(directory: Directory, request: CollectorRequest, slug: stri
 /** `Bearer KEY`, or Basic with the key as name (Segment). */
 function keyInHeader(authorization: string | undefined): string | null {
   if (authorization === undefined) return null;
-  const [scheme, rest = ''] = authorization.split(' ', 2);
-  if (scheme?.toLowerCase() === 'bearer') return rest;
-  if (scheme?.toLowerCase() !== 'basic') return '';
+  const space = authorization.indexOf(' ');
+  const scheme = authorization.slice(0, Math.max(0, space)).toLowerCase();
+  const rest = authorization.slice(space + 1).trim();
+  if (scheme === 'bearer') return rest;
+  if (scheme !== 'basic') return '';
   const pair = Buffer.from(rest, 'base64').toString('utf8');
-  return pair.slice(0, pair.includes(':') ? pair.indexOf(':') : pair.length);
+  return pair.includes(':') ? pair.slice(0, pair.indexOf(':')) : pair;
 }
 
 function authorize(key: DirectoryKey | null, directory: Directory): { key: DirectoryKey; app: DirectoryApp } {
@@ -184,9 +194,16 @@ function authorize(key: DirectoryKey | null, directory: Directory): { key: Direc
   return { key, app };
 }
 
-function textOf(body: Uint8Array): string {
+function textOf({ body, path }: CollectorRequest): BodyText {
   if (body.length === 0) throw new CodedError('BODY_EMPTY');
-  if (!isUtf8(body)) throw new CodedError('BODY_UNPARSABLE', { message: 'The body is not valid UTF-8.' });
   const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-  return buffer.toString('utf8');
+  const unescaped = !buffer.includes(backslash);
+  const facts = { path, byteLength: buffer.length, unescaped };
+  if (isAscii(buffer)) return { ...facts, text: buffer.toString('latin1'), ascii: unescaped };
+  if (!isUtf8(buffer)) throw new CodedError('BODY_UNPARSABLE', { message: 'The body is not valid UTF-8.' });
+  const text = buffer.toString('utf8');
+  // A byte order mark is no JSON, but some tools write one.
+  return { ...facts, text: text.startsWith('\ufeff') ? text.slice(1) : text, ascii: false };
 }
+
+const backslash = 0x5c;

@@ -1,15 +1,10 @@
+import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from '@tributary/platform/logger';
-import { limits, newId, toCodedError } from '@tributary/schema';
+import { limits, toCodedError } from '@tributary/schema';
 import { readBody } from './body.ts';
-import {
-  type CollectorOutcome,
-  type CollectorRequest,
-  type CollectorResponse,
-  errorResponse,
-  isCollectorPath,
-} from './core.ts';
+import { type CollectorRequest, type CollectorResponse, errorResponse, takesBody } from './core.ts';
 import { clientAddress } from './ip.ts';
 
 export interface NodeServerOptions {
@@ -22,6 +17,8 @@ export interface NodeServerOptions {
   readonly answer: (request: CollectorRequest) => Promise<CollectorResponse>;
   /** Health, readiness, metrics and the like; answers true when it took the request. */
   readonly ops: (request: IncomingMessage, response: ServerResponse) => boolean;
+  /** How long a body may take to arrive. Default `limits.bodyTimeoutMs`. */
+  readonly bodyTimeoutMs?: number | undefined;
 }
 
 export interface ListeningServer {
@@ -30,16 +27,24 @@ export interface ListeningServer {
   dispose(): Promise<void>;
 }
 
-const corsHeaders = { 'access-control-allow-origin': '*' } as const;
+const corsHeaders = {
+  'access-control-allow-origin': '*',
+  'access-control-expose-headers': 'retry-after, x-request-id',
+};
 const preflightHeaders = {
-  ...corsHeaders,
+  'access-control-allow-origin': '*',
   'access-control-allow-methods': 'POST, GET, OPTIONS',
   'access-control-allow-headers': 'authorization, content-type, content-encoding',
   'access-control-max-age': '86400',
-} as const;
+};
+
+/** How long a refused body is read on, so that its sender sees the answer before the connection closes. */
+const lingerMs = 2_000;
 
 /** The collector over node:http. It only translates; all decisions are the core's. */
 export async function listenNode(options: NodeServerOptions): Promise<ListeningServer> {
+  const nextId = createRequestIds();
+  let isDraining = false;
   const server = createServer(
     {
       maxHeaderSize: limits.headerBytes,
@@ -51,7 +56,7 @@ export async function listenNode(options: NodeServerOptions): Promise<ListeningS
     (request, response) => {
       if (options.ops(request, response)) return;
       if (request.method === 'OPTIONS') return void response.writeHead(204, preflightHeaders).end();
-      void respond(options, request, response);
+      void respond(options, nextId(), request, response, () => isDraining);
     },
   );
   server.maxRequestsPerSocket = 0;
@@ -68,56 +73,95 @@ export async function listenNode(options: NodeServerOptions): Promise<ListeningS
     url: `http://${host}:${port}`,
     dispose: () =>
       new Promise((resolve) => {
+        isDraining = true;
         server.close(() => resolve());
         server.closeIdleConnections();
-        // A keep-alive connection without a request would hold the server open; those with one get time to end.
+        // Requests under way get time to end; their answers close their connections.
         setTimeout(() => server.closeAllConnections(), 5_000).unref();
       }),
   };
 }
 
-async function respond(options: NodeServerOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const requestId = newId('request');
-  let answer: CollectorResponse;
+/** Never rejects: a fault becomes an answer, or ends the connection where none can be written. */
+async function respond(
+  options: NodeServerOptions,
+  requestId: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+  isDraining: () => boolean,
+): Promise<void> {
   try {
-    const url = request.url ?? '/';
-    const mark = url.indexOf('?');
-    const path = mark < 0 ? url : url.slice(0, mark);
-    const body = request.method === 'POST' && isCollectorPath(path) ? await readBody(request) : new Uint8Array();
-    answer = await options.answer({
-      method: request.method ?? 'GET',
-      path,
-      query: mark < 0 ? '' : url.slice(mark + 1),
-      authorization: request.headers.authorization,
-      userAgent: request.headers['user-agent'] ?? null,
-      body,
-      remoteAddress: clientAddress(
-        request.socket.remoteAddress,
-        headerText(request.headers['x-forwarded-for']),
-        options.isTrustedProxy,
-      ),
-      receivedAt: options.now(),
-      requestId,
-    });
+    const answer = await options
+      .answer(await read(options, requestId, request))
+      .catch((error: unknown) => faultResponse(options, error, requestId));
+    if (isDraining()) response.shouldKeepAlive = false;
+    send(request, response, answer, requestId);
   } catch (error) {
-    const coded = toCodedError(error);
-    if (coded.code === 'INTERNAL') options.logger.error({ err: error, requestId }, 'a request failed');
-    answer = errorResponse(coded, requestId);
+    try {
+      send(request, response, faultResponse(options, error, requestId), requestId);
+    } catch (unsendable) {
+      options.logger.error({ err: unsendable, requestId }, 'an answer could not be written');
+      response.destroy();
+    }
   }
-  if (response.destroyed) return;
-  // A body that was refused unread would otherwise be read to its end for the next request on the connection.
-  const unread = !request.complete;
-  response.writeHead(answer.status, {
-    ...corsHeaders,
-    ...answer.headers,
-    'x-request-id': requestId,
-    'content-length': Buffer.byteLength(answer.body),
-    ...(unread ? { connection: 'close' } : {}),
-  });
-  response.end(answer.body, unread ? () => request.destroy() : undefined);
 }
 
-const headerText = (value: string | string[] | undefined): string | undefined =>
-  Array.isArray(value) ? value.join(',') : value;
+async function read(
+  options: NodeServerOptions,
+  requestId: string,
+  request: IncomingMessage,
+): Promise<CollectorRequest> {
+  const { method = 'GET', url = '/', headers } = request;
+  const mark = url.indexOf('?');
+  const path = mark < 0 ? url : url.slice(0, mark);
+  const body = method === 'POST' && takesBody(path) ? await readBody(request, options.bodyTimeoutMs) : noBody;
+  const forwardedFor = headers['x-forwarded-for'];
+  return {
+    method,
+    path,
+    query: mark < 0 ? '' : url.slice(mark + 1),
+    authorization: headers.authorization,
+    userAgent: headers['user-agent'] ?? null,
+    body,
+    remoteAddress: clientAddress(
+      request.socket.remoteAddress,
+      Array.isArray(forwardedFor) ? forwardedFor.join(',') : forwardedFor,
+      options.isTrustedProxy,
+    ),
+    receivedAt: options.now(),
+    requestId,
+  };
+}
 
-export type { CollectorOutcome };
+const noBody = new Uint8Array();
+
+function faultResponse({ logger }: NodeServerOptions, error: unknown, requestId: string): CollectorResponse {
+  const coded = toCodedError(error);
+  if (coded.code === 'INTERNAL') logger.error({ err: error, requestId }, 'a request failed');
+  return errorResponse(coded, requestId);
+}
+
+function send(request: IncomingMessage, response: ServerResponse, answer: CollectorResponse, requestId: string): void {
+  if (response.destroyed) return;
+  const headers: Record<string, string | number> = { ...corsHeaders, ...answer.headers };
+  headers['x-request-id'] = requestId;
+  headers['content-length'] = Buffer.byteLength(answer.body);
+  if (request.complete) return void response.writeHead(answer.status, headers).end(answer.body);
+  // Refused before all of the body was read. Closing at once would reset the connection under the sender's feet, and the
+  // answer be lost; so the rest is thrown away for a while.
+  headers['connection'] = 'close';
+  response.writeHead(answer.status, headers).end(answer.body);
+  const end = setTimeout(() => request.destroy(), lingerMs);
+  request.once('close', () => clearTimeout(end));
+  request.resume();
+}
+
+/** Unique and unguessable enough for a log; a random text for each request would cost more than parsing a small event. */
+function createRequestIds(): () => string {
+  const prefix = `req_${randomBytes(9).toString('base64url')}_`;
+  let count = 0;
+  return () => {
+    count += 1;
+    return prefix + count.toString(36);
+  };
+}

@@ -14,6 +14,9 @@ export interface Decoded {
   readonly toDraft: (element: unknown) => Draft | null;
 }
 
+/** A body's text → its events. `parse` is JSON.parse, or one that keeps numbers exact. Throws BODY_UNPARSABLE or BODY_EMPTY. */
+export type Decode = (text: string, path: string, parse?: (text: string) => unknown) => Decoded;
+
 export function asObject(value: unknown): Readonly<Record<string, unknown>> | null {
   return value !== null && typeof value === 'object' && !Array.isArray(value)
     ? (value as Record<string, unknown>)
@@ -22,12 +25,11 @@ export function asObject(value: unknown): Readonly<Record<string, unknown>> | nu
 
 /**
  * The native API: one event, `{"batch":[…],"sent_at":…}`, a JSON array, or NDJSON (a line each). Names are the canonical
- * ones already. Throws BODY_UNPARSABLE or BODY_EMPTY.
+ * ones already.
  */
-export function decodeNative(text: string): Decoded {
-  const whole = parseJson(text);
-  if (whole === undefined)
-    return { events: parseLines(text), sentAt: undefined, single: false, key: null, toDraft: asObject };
+export const decodeNative: Decode = (text, _path, parse = JSON.parse) => {
+  const whole = parsed(text, parse);
+  if (whole === undefined) return batchOf(parseLines(text, parse), undefined);
   if (Array.isArray(whole)) return batchOf(whole, undefined);
   const object = asObject(whole);
   if (object === null)
@@ -35,33 +37,30 @@ export function decodeNative(text: string): Decoded {
   if (Array.isArray(object['batch']) && object['event_name'] === undefined)
     return batchOf(object['batch'], object['sent_at']);
   return { events: [object], sentAt: undefined, single: true, key: null, toDraft: asObject };
-}
+};
 
 function batchOf(events: readonly unknown[], sentAt: unknown): Decoded {
   if (events.length === 0) throw new CodedError('BODY_EMPTY');
   return { events, sentAt, single: false, key: null, toDraft: asObject };
 }
 
-function parseJson(text: string): unknown {
+function parsed(text: string, parse: (text: string) => unknown): unknown {
   try {
-    return JSON.parse(text);
+    return parse(text);
   } catch {
     return undefined;
   }
 }
 
-/** Not one JSON value: lines, each a value of its own. A single line that isn't JSON is an unparsable body. */
-function parseLines(text: string): unknown[] {
+/**
+ * Not one JSON value: lines, each a value of its own. A broken line (the last one of a cut upload, say) stays a text and is
+ * refused alone; a body of which no line is JSON is no NDJSON.
+ */
+function parseLines(text: string, parse: (text: string) => unknown): unknown[] {
   const lines = text.split('\n').filter((line) => line.trim() !== '');
   if (lines.length === 0) throw new CodedError('BODY_EMPTY');
-  if (lines.length === 1) throw new CodedError('BODY_UNPARSABLE', { message: 'The body is not valid JSON.' });
-  return lines.map((line, index) => {
-    const value = parseJson(line);
-    if (value === undefined)
-      throw new CodedError('BODY_UNPARSABLE', {
-        message: `Line ${index + 1} is not valid JSON.`,
-        details: { line: index + 1 },
-      });
-    return value;
-  });
+  const values = lines.map((line) => parsed(line, parse));
+  if (values.every((value) => value === undefined))
+    throw new CodedError('BODY_UNPARSABLE', { message: 'The body is not valid JSON.' });
+  return values.map((value, index) => value ?? lines[index]);
 }

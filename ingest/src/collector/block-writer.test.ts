@@ -1,0 +1,136 @@
+import { CodedError, type DeadLetter, type LogBlock } from '@tributary/schema';
+import { createBlockWriter } from './block-writer.ts';
+import { aDirectory, aGate, anEvent, aRequest, eventsOf, now } from './collector.testing.ts';
+import { createCollectorCore } from './core.ts';
+import type { PendingLine } from './draft.ts';
+
+const clock = { now: () => now };
+
+function someLines(ids: readonly string[]): readonly PendingLine[] {
+  const batch = ids.map((event_id) => anEvent({ event_id }));
+  const outcome = createCollectorCore({ directory: aDirectory() }).handle(aRequest({ batch }));
+  if (outcome.kind !== 'store') throw new Error('refused');
+  return outcome.lines;
+}
+
+/** A log whose appends end when told to. */
+function aHeldLog() {
+  const appends: { readonly blocks: readonly LogBlock[]; readonly gate: ReturnType<typeof aGate> }[] = [];
+  return {
+    appends,
+    partitionCount: 2,
+    append: (blocks: readonly LogBlock[]) => {
+      const gate = aGate();
+      appends.push({ blocks, gate });
+      return gate.opened;
+    },
+  };
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+async function until(isDone: () => boolean): Promise<void> {
+  const deadline = Date.now() + 5_000;
+  while (!isDone()) {
+    if (Date.now() > deadline) throw new Error('waited too long');
+    await turn();
+  }
+}
+
+describe('append', () => {
+  it('resolves only after the log has the lines', async () => {
+    const eventLog = aHeldLog();
+    const writer = createBlockWriter({ eventLog, clock });
+    let isDone = false;
+    const appended = writer.append(someLines(['1']), []).then(() => {
+      isDone = true;
+    });
+    await until(() => eventLog.appends.length === 1);
+    for (let turns = 0; turns < 20; turns += 1) await turn();
+    expect(isDone).toBe(false);
+    eventLog.appends[0]!.gate.open();
+    await appended;
+    expect(eventsOf(eventLog.appends[0]!.blocks).map(({ event_id }) => event_id)).toEqual(['1']);
+  });
+
+  it('puts what waits meanwhile into one group', async () => {
+    const eventLog = aHeldLog();
+    const groups: number[] = [];
+    const writer = createBlockWriter({ eventLog, clock, onGroup: ({ events }) => groups.push(events) });
+    const first = writer.append(someLines(['1']), []);
+    await until(() => eventLog.appends.length === 1);
+    const later = Promise.all(['2', '3', '4'].map((id) => writer.append(someLines([id]), [])));
+    eventLog.appends[0]!.gate.open();
+    await first;
+    await until(() => eventLog.appends.length === 2);
+    eventLog.appends[1]!.gate.open();
+    await later;
+    expect(groups).toEqual([1, 3]);
+  });
+
+  it('rejects all of a group that the log refuses, and takes the next', async () => {
+    const eventLog = aHeldLog();
+    const writer = createBlockWriter({ eventLog, clock });
+    const refused = Promise.allSettled([writer.append(someLines(['1']), []), writer.append(someLines(['2']), [])]);
+    await until(() => eventLog.appends.length === 1);
+    eventLog.appends[0]!.gate.fail(new Error('disk full'));
+    for (const result of await refused) {
+      expect(result).toMatchObject({ status: 'rejected', reason: { code: 'LOG_UNAVAILABLE', retryAfterSeconds: 1 } });
+    }
+    expect(writer.pendingBytes()).toBe(0);
+    const next = writer.append(someLines(['3']), []);
+    await until(() => eventLog.appends.length === 2);
+    eventLog.appends[1]!.gate.open();
+    await expect(next).resolves.toBeUndefined();
+  });
+
+  it('rejects at once when too much waits, and takes more when it no longer does', async () => {
+    const eventLog = aHeldLog();
+    const lines = someLines(['1']);
+    const writer = createBlockWriter({ eventLog, clock, maxPendingBytes: 500 });
+    const first = writer.append(lines, []);
+    expect(writer.pendingBytes()).toBeGreaterThan(250);
+    await expect(writer.append(lines, [])).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE', retryAfterSeconds: 1 });
+    await expect(writer.append(lines, [])).rejects.toBeInstanceOf(CodedError);
+    await until(() => eventLog.appends.length === 1);
+    eventLog.appends[0]!.gate.open();
+    await first;
+    expect(writer.pendingBytes()).toBe(0);
+    const second = writer.append(lines, []);
+    await until(() => eventLog.appends.length === 2);
+    eventLog.appends[1]!.gate.open();
+    await second;
+  });
+
+  it('resolves where nothing is to be stored', async () => {
+    const eventLog = { partitionCount: 1, append: async () => undefined };
+    await expect(createBlockWriter({ eventLog, clock }).append([], [])).resolves.toBeUndefined();
+  });
+});
+
+it('flushes two groups at once, not more', async () => {
+  const eventLog = aHeldLog();
+  const writer = createBlockWriter({ eventLog, clock });
+  const appended: Promise<void>[] = [];
+  for (const [index, expected] of [1, 2, 2].entries()) {
+    appended.push(writer.append(someLines([`${index}`]), []));
+    for (let turns = 0; turns < 5; turns += 1) await turn();
+    expect(eventLog.appends).toHaveLength(expected);
+  }
+  eventLog.appends[1]!.gate.open();
+  await until(() => eventLog.appends.length === 3);
+  for (const { gate } of eventLog.appends) gate.open();
+  await Promise.all(appended);
+});
+
+it('is disposed after what is under way', async () => {
+  const eventLog = aHeldLog();
+  const writer = createBlockWriter({ eventLog, clock });
+  const order: string[] = [];
+  const letter = { payload: '{}' } as DeadLetter;
+  const appended = writer.append(someLines(['1']), [letter]).then(() => order.push('appended'));
+  const disposed = writer.dispose().then(() => order.push('disposed'));
+  await until(() => eventLog.appends.length === 1);
+  eventLog.appends[0]!.gate.open();
+  await Promise.all([appended, disposed]);
+  expect(order).toEqual(['appended', 'disposed']);
+});
