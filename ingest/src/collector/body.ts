@@ -1,11 +1,12 @@
 import type { IncomingMessage } from 'node:http';
 import { promisify } from 'node:util';
-import { brotliDecompress, gunzip, inflate, zstdDecompress } from 'node:zlib';
+import { brotliDecompress, gunzip, inflate, inflateRaw, zstdDecompress } from 'node:zlib';
 import { CodedError, limits } from '@tributary/schema';
 
 const decoders = {
   gzip: promisify(gunzip),
   deflate: promisify(inflate),
+  rawDeflate: promisify(inflateRaw),
   br: promisify(brotliDecompress),
   zstd: promisify(zstdDecompress),
 } as const;
@@ -23,7 +24,8 @@ export async function readBody(
   const labelled = encodingOf(request.headers['content-encoding']);
   if (Number(request.headers['content-length'] ?? 0) > limits.batchBytes) throw tooLarge();
   const sent = await collect(request, timeoutMs);
-  const encoding = labelled ?? encodingByContent(sent);
+  const encoding =
+    labelled === 'deflate' && !hasZlibHeader(sent) ? 'rawDeflate' : (labelled ?? encodingByContent(sent));
   if (encoding === null || sent.length === 0) return sent;
   try {
     return await decoders[encoding](sent, { maxOutputLength: limits.batchBytes });
@@ -40,8 +42,13 @@ function encodingOf(header: string | undefined): Encoding | null {
   const name = header?.trim().toLowerCase() ?? '';
   if (name === '' || name === 'identity') return null;
   if (name === 'x-gzip') return 'gzip';
-  if (Object.hasOwn(decoders, name)) return name as Encoding;
+  if (name === 'gzip' || name === 'deflate' || name === 'br' || name === 'zstd') return name;
   throw new CodedError('UNSUPPORTED_ENCODING', { details: { encoding: name.slice(0, 50) } });
+}
+
+/** By the standard `deflate` has zlib's header; some senders leave it out. */
+function hasZlibHeader([first = 0, second = 0]: Uint8Array): boolean {
+  return (first & 15) === 8 && (first * 256 + second) % 31 === 0;
 }
 
 /** JSON begins with neither of these. Brotli has no magic bytes. */

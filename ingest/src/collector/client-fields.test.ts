@@ -90,16 +90,28 @@ describe('money', () => {
     expect(collectOne(text).revenue_amount).toBe('123456789012345678');
   });
 
+  it('is refused as a number of more digits than a double holds', () => {
+    const text = JSON.stringify(anEvent()).replace('"a-1"', '"a-1","revenue_amount":9007199254740.993123');
+    expect(refusalOf(text)).toEqual({ code: 'SCHEMA_VIOLATION', field: 'revenue_amount' });
+  });
+
   it("is in the app's currency where the event names none", () => {
     expect(collectOne(anEvent({ revenue_amount: '1' })).revenue_currency).toBe('EUR');
   });
 
-  it.each([['1e3'], [1e-7], ['4,99'], ['1.1234567'], ['1234567890123456789'], [''.padEnd(3)], [true], ['.5']])(
-    'refuses the amount %p',
-    (revenue_amount) => {
-      expect(refusalOf(anEvent({ revenue_amount }))).toEqual({ code: 'SCHEMA_VIOLATION', field: 'revenue_amount' });
-    },
-  );
+  it.each([
+    ['1e3'],
+    [1e-7],
+    [0.1234567890123456],
+    ['4,99'],
+    ['1.1234567'],
+    ['1234567890123456789'],
+    [''.padEnd(3)],
+    [true],
+    ['.5'],
+  ])('refuses the amount %p', (revenue_amount) => {
+    expect(refusalOf(anEvent({ revenue_amount }))).toEqual({ code: 'SCHEMA_VIOLATION', field: 'revenue_amount' });
+  });
 
   it.each([['EURO'], ['E1R'], [978]])('refuses the currency %p', (revenue_currency) => {
     expect(refusalOf(anEvent({ revenue_amount: '1', revenue_currency }))).toEqual({

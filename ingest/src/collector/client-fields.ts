@@ -80,6 +80,9 @@ export class FieldFault {
   }
 }
 
+/** Where a key may travel in a body. Keys are secrets: they are stored nowhere. */
+export const keyFields = ['writeKey', 'write_key'] as const;
+
 const texts = Object.entries(textFields).map(([name, max]) => ({ name, max, opening: `","${name}":"` }));
 const names = [...Object.keys(textFields), ...formedFields, 'app_id'];
 /** Where each field's value stands in `FieldValues`; the text fields come first. */
@@ -89,6 +92,7 @@ export const slots = Object.fromEntries(names.map((name, index) => [name, index]
 /** What a client can't set stands in no slot and is no extra either. */
 const dropped = -1;
 const slotByName: ReadonlyMap<string, number> = new Map([
+  ...keyFields.map((name) => [name, dropped] as const),
   ...serverMadeFields.map((name) => [name, dropped] as const),
   ...names.map((name, index) => [name, index] as const),
 ]);
@@ -222,7 +226,9 @@ export function formedMembers(values: FieldValues, appCurrency: string): string 
 function moneyMembers(amount: unknown, currency: unknown, appCurrency: string): string | FieldFault {
   if (amount === undefined) return '';
   const text = typeof amount === 'number' ? String(amount) : isRawNumber(amount) ? amount.rawJSON : amount;
-  if (typeof text !== 'string' || !decimalPattern.test(text)) {
+  // A double holds 15 digits of any number; of more, some may already be others than were sent.
+  const isRounded = typeof amount === 'number' && String(text).replace(/\D/g, '').length > 15;
+  if (typeof text !== 'string' || isRounded || !decimalPattern.test(text)) {
     return new FieldFault(
       'revenue_amount',
       'revenue_amount must be a decimal of up to 18 digits and 6 decimals, best sent as a text',

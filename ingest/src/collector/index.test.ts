@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
-import { brotliCompress, deflate, gzip, zstdCompress } from 'node:zlib';
+import { brotliCompress, deflate, deflateRaw, gzip, zstdCompress } from 'node:zlib';
 import { Analytics } from '@segment/analytics-node';
 import { systemClock } from '@tributary/platform/clock';
 import { createMetrics } from '@tributary/platform/metrics';
@@ -123,6 +123,13 @@ describe('a body', () => {
     const body = await encode(JSON.stringify(anEvent({ properties: { text: 'ä'.repeat(1_000) } })));
     expect((await collector.post(body, { 'content-encoding': encoding })).status).toBe(200);
     expect(await storedIds(collector)).toEqual(['e-1']);
+  });
+
+  it('may be deflated without the header of zlib', async () => {
+    const collector = await open();
+    const body = await promisify(deflateRaw)(JSON.stringify(anEvent()));
+    expect((await collector.post(body, { 'content-encoding': 'deflate' })).status).toBe(200);
+    expect((await collector.post('{}', { 'content-encoding': 'deflate' })).status).toBe(400);
   });
 
   it.each([
@@ -348,6 +355,18 @@ describe('health', () => {
     });
     expect(await codeOf(await fetch(`${collector.url}/sink-health`))).toEqual([503, 'LOG_UNAVAILABLE']);
   });
+});
+
+it('is disposed at once though connections are open that never sent a request', async () => {
+  const collector = await open();
+  const socket = connect(Number(new URL(collector.url).port), '127.0.0.1');
+  await new Promise((resolve) => socket.once('connect', resolve));
+  await collector.post(JSON.stringify(anEvent()));
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  const startedAt = performance.now();
+  await collector.collector.dispose();
+  await closed;
+  expect(performance.now() - startedAt).toBeLessThan(3_000);
 });
 
 it('answers what is under way when it is disposed, and takes nothing more', async () => {

@@ -46,6 +46,15 @@ describe('a click', () => {
     expect(events[0]!.properties).toBe('{"foo":"2","campaign_id":"other","__proto__":"x"}');
   });
 
+  it('knows the short names too', () => {
+    expect(click('creative=c&adgroup=g&site=s').events[0]).toMatchObject({
+      creative_id: 'c',
+      adgroup_id: 'g',
+      site_id: 's',
+      properties: '{}',
+    });
+  });
+
   it('stands for itself where the phone gives an id of zeros', () => {
     const { events } = click('idfa=00000000-0000-0000-0000-000000000000');
     expect(events[0]!.device_key).toBe(events[0]!.click_id);

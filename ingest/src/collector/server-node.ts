@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Logger } from '@tributary/platform/logger';
 import { limits, toCodedError } from '@tributary/schema';
 import { readBody } from './body.ts';
@@ -60,6 +60,7 @@ export async function listenNode(options: NodeServerOptions): Promise<ListeningS
     },
   );
   server.maxRequestsPerSocket = 0;
+  const closeIdle = trackIdle(server);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(options.port, options.host, () => {
@@ -75,10 +76,28 @@ export async function listenNode(options: NodeServerOptions): Promise<ListeningS
       new Promise((resolve) => {
         isDraining = true;
         server.close(() => resolve());
-        server.closeIdleConnections();
+        closeIdle();
         // Requests under way get time to end; their answers close their connections.
         setTimeout(() => server.closeAllConnections(), 5_000).unref();
       }),
+  };
+}
+
+/** Closes all connections without a request under way, those too that never had one (closeIdleConnections leaves them). */
+function trackIdle(server: Server): () => void {
+  const idle = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    idle.add(socket);
+    socket.once('close', () => idle.delete(socket));
+  });
+  server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+    idle.delete(socket);
+    response.once('close', () => {
+      if (!socket.destroyed) idle.add(socket);
+    });
+  });
+  return () => {
+    for (const socket of idle) socket.destroy();
   };
 }
 

@@ -1,8 +1,9 @@
 import { CodedError, type DeadLetter, limits, uuidV7 } from '@tributary/schema';
 import { createLineBuilder } from './canonical.ts';
+import { keyFields } from './client-fields.ts';
 import type { EventVerdict, Intake, Origin, PendingLine, Refusal, RejectedEvent, TextFacts } from './draft.ts';
 import { parseExact } from './exact-numbers.ts';
-import type { Decode, Decoded } from './formats/native.ts';
+import { asObject, type Decode, type Decoded } from './formats/native.ts';
 import { createLinePacker, overheadBytes } from './line-packer.ts';
 import { inexact } from './properties.ts';
 
@@ -79,7 +80,7 @@ function weighed(
 }
 
 function deadLetterOf(refusal: Refusal, eventId: string, element: unknown, origin: Origin): DeadLetter {
-  const payload = payloadText(element);
+  const payload = payloadText(withoutKeys(element));
   return {
     tenant_id: origin.app.tenantId,
     app_id: origin.app.appId,
@@ -93,6 +94,15 @@ function deadLetterOf(refusal: Refusal, eventId: string, element: unknown, origi
     received_at: origin.receivedAt,
     payload: payload.length > limits.eventBytes ? payload.slice(0, keptPayloadChars).toWellFormed() : payload,
   };
+}
+
+/** Keys are secrets: a dead letter holds none. */
+function withoutKeys(element: unknown): unknown {
+  const object = asObject(element);
+  if (object === null || !keyFields.some((name) => Object.hasOwn(object, name))) return element;
+  return Object.fromEntries(
+    Object.entries(object).filter(([name]) => !(keyFields as readonly string[]).includes(name)),
+  );
 }
 
 /** JSON.stringify writes lone surrogates as escapes, so that the payload is well-formed. */

@@ -1,5 +1,5 @@
 import { limits } from '@tributary/schema';
-import { anEvent, aRequest, collect, now } from '../collector.testing.ts';
+import { anEvent, aRequest, collect, now, writeKey } from '../collector.testing.ts';
 
 const ids = (body: unknown) => collect(aRequest(body)).events.map(({ event_id }) => event_id);
 const refusal = (body: string | Uint8Array) => {
@@ -51,6 +51,31 @@ describe('a body', () => {
     const batch = (count: number) => Array.from({ length: count }, (_, index) => anEvent({ event_id: `${index}` }));
     expect(ids(batch(limits.batchEvents))).toHaveLength(2_000);
     expect(refusal(JSON.stringify(batch(limits.batchEvents + 1)))).toEqual([413, 'TOO_MANY_EVENTS']);
+  });
+});
+
+describe('a key in the body', () => {
+  const { authorization: _, ...request } = aRequest('');
+  const send = (body: unknown) =>
+    collect({ ...request, authorization: undefined, body: Buffer.from(JSON.stringify(body)) });
+
+  it.each([['writeKey'], ['write_key']])('may be its %s, for senders that can set no header', (name) => {
+    expect(send({ ...one, [name]: writeKey }).status).toBe(200);
+    expect(send({ batch: [one], [name]: writeKey }).status).toBe(200);
+    expect(send({ ...one, [name]: 'wrong' }).status).toBe(401);
+  });
+
+  it.each([['writeKey'], ['write_key']])('as %s is stored neither with the event nor in its dead letter', (name) => {
+    const { events, deadLetters } = collect(
+      aRequest({
+        batch: [
+          { ...one, [name]: writeKey },
+          { [name]: writeKey, country: 'X' },
+        ],
+      }),
+    );
+    expect(JSON.stringify(events)).not.toContain(writeKey);
+    expect(deadLetters.map(({ payload }) => payload)).toEqual(['{"country":"X"}']);
   });
 });
 

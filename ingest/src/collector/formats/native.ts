@@ -35,9 +35,15 @@ export const decodeNative: Decode = (text, _path, parse = JSON.parse) => {
   if (object === null)
     throw new CodedError('BODY_UNPARSABLE', { message: 'The body is neither an event, a batch nor NDJSON.' });
   if (Array.isArray(object['batch']) && object['event_name'] === undefined)
-    return batchOf(object['batch'], object['sent_at']);
-  return { events: [object], sentAt: undefined, single: true, key: null, toDraft: asObject };
+    return { ...batchOf(object['batch'], object['sent_at']), key: keyIn(object) };
+  return { events: [object], sentAt: undefined, single: true, key: keyIn(object), toDraft: asObject };
 };
+
+/** For senders that can set no header, such as sendBeacon. */
+export function keyIn(body: Readonly<Record<string, unknown>>): string | null {
+  const key = body['writeKey'] ?? body['write_key'];
+  return typeof key === 'string' ? key : null;
+}
 
 function batchOf(events: readonly unknown[], sentAt: unknown): Decoded {
   if (events.length === 0) throw new CodedError('BODY_EMPTY');

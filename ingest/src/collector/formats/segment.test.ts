@@ -165,6 +165,12 @@ describe('a request', () => {
     expect(send({ ...body, writeKey: 'wrong' }, '/v1/batch', basic).status).toBe(200);
   });
 
+  it('leaves its key in no dead letter', () => {
+    const { deadLetters } = send({ ...message({ event: '' }), writeKey }, '/v1/track');
+    expect(deadLetters).toHaveLength(1);
+    expect(JSON.stringify(deadLetters)).not.toContain(writeKey);
+  });
+
   it.each([
     ['{', 'BODY_UNPARSABLE'],
     ['[]', 'BODY_UNPARSABLE'],

@@ -1,7 +1,7 @@
 import { CodedError, decimalPattern } from '@tributary/schema';
-import { type TextField, textFields } from '../client-fields.ts';
+import { keyFields, type TextField, textFields } from '../client-fields.ts';
 import type { Draft } from '../draft.ts';
-import { asObject, type Decode } from './native.ts';
+import { asObject, type Decode, keyIn } from './native.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -18,7 +18,7 @@ export const decodeSegment: Decode = (text, path, parse = JSON.parse) => {
   }
   const object = asObject(body);
   if (object === null) throw new CodedError('BODY_UNPARSABLE', { message: 'The body is not a JSON object.' });
-  const key = typeof object['writeKey'] === 'string' ? object['writeKey'] : null;
+  const key = keyIn(object);
   const type = path.slice(path.lastIndexOf('/') + 1);
   if (type !== 'batch')
     return { events: [{ ...object, type }], sentAt: object['sentAt'], single: true, key, toDraft: segmentDraft };
@@ -35,7 +35,8 @@ export const segmentPaths: readonly string[] = ['batch', 'track', 'identify', 'p
 
 const kinds: ReadonlySet<unknown> = new Set(['identify', 'page', 'screen', 'group', 'alias']);
 /** Message fields that have a canonical home, or say nothing that the event itself doesn't. */
-const homed: ReadonlySet<string> = new Set([
+const homed: ReadonlySet<string> = new Set<string>([
+  ...keyFields,
   'type',
   'event',
   'name',
@@ -48,7 +49,6 @@ const homed: ReadonlySet<string> = new Set([
   'context',
   'properties',
   'traits',
-  'writeKey',
   '_metadata',
   'integrations',
 ]);
