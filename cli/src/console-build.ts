@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,6 +11,7 @@ const webDir = fileURLToPath(new URL('../../web', import.meta.url));
 /** Where the built console lies. */
 export const consoleDir = join(webDir, 'out');
 const stampFile = join(consoleDir, '.built-from');
+const lockFile = join(webDir, '.build-lock');
 const buildTimeoutMs = 300_000;
 
 /** Hash of everything that the build reads, so that a changed source is built again and an unchanged one is not. */
@@ -20,7 +21,10 @@ async function sourceHash(): Promise<string> {
   const files = entries
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
-    .filter((file) => !/^(out|\.next|mock|node_modules)\/|next-env\.d\.ts$|\.tsbuildinfo$/.test(relative(webDir, file)))
+    .filter(
+      (file) =>
+        !/^(out|\.next|node_modules)\/|\.build-lock$|next-env\.d\.ts$|\.tsbuildinfo$/.test(relative(webDir, file)),
+    )
     .sort();
   for (const file of files)
     hash
@@ -37,8 +41,45 @@ async function sourceHash(): Promise<string> {
  */
 export async function ensureConsole(logger: Logger): Promise<{ readonly built: boolean }> {
   const wanted = await sourceHash();
-  if (existsSync(stampFile) && (await readFile(stampFile, 'utf8')) === wanted) return { built: false };
-  await new Promise<void>((resolve, reject) => {
+  const isBuilt = async () => existsSync(stampFile) && (await readFile(stampFile, 'utf8')) === wanted;
+  if (await isBuilt()) return { built: false };
+  const unlock = await lockBuild();
+  try {
+    if (await isBuilt()) return { built: false };
+    await runBuild(logger);
+    await writeFile(stampFile, wanted);
+    return { built: true };
+  } finally {
+    await unlock();
+  }
+}
+
+/** One build at a time in this checkout: families that start at once wait for it. The lock of a process that ended is taken over. */
+async function lockBuild(): Promise<() => Promise<void>> {
+  for (;;) {
+    try {
+      await writeFile(lockFile, String(process.pid), { flag: 'wx' });
+      return () => rm(lockFile, { force: true });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+    const holder = Number(await readFile(lockFile, 'utf8').catch(() => ''));
+    if (holder > 0 && !isRunning(holder)) await rm(lockFile, { force: true });
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+function runBuild(logger: Logger): Promise<void> {
+  return new Promise<void>((resolve, reject) => {
     const lines: string[] = [];
     const child = spawn(
       process.execPath,
@@ -62,6 +103,4 @@ export async function ensureConsole(logger: Logger): Promise<{ readonly built: b
       code === 0 ? resolve() : reject(new Error(`The console could not be built:\n${lines.join('\n')}`)),
     );
   });
-  await writeFile(stampFile, wanted);
-  return { built: true };
 }
