@@ -1,4 +1,3 @@
-import { lockDataDir } from '@tributary/platform/data-dir-lock';
 import { initTenant } from '@tributary/prisma/accounts';
 import type { Config } from '@tributary/schema';
 import type { InitGiven } from './init-given.ts';
@@ -8,11 +7,6 @@ import { createPorts } from './ports.ts';
 export async function runInit(config: Config, given: InitGiven, print: (line: string) => void): Promise<void> {
   const ports = createPorts(config, 'init');
   try {
-    if (!config.postgresUrl) {
-      // PGlite belongs to one process: with the family running, this would be a second.
-      const lock = await lockDataDir(config.dataDir);
-      ports.disposal.add('lock of the data directory', () => lock.release());
-    }
     const made = await initTenant(await ports.relational(), {
       tenantName: given.tenant,
       ownerEmail: given.email,

@@ -1,5 +1,6 @@
 import type { Cache } from '@tributary/platform/cache';
 import { type Clock, systemClock } from '@tributary/platform/clock';
+import { lockDataDir } from '@tributary/platform/data-dir-lock';
 import type { Directory } from '@tributary/platform/directory';
 import type { EventLog } from '@tributary/platform/event-log';
 import type { LiveBus } from '@tributary/platform/live-bus';
@@ -25,6 +26,11 @@ export interface Ports {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly disposal: DisposalStack;
+  /**
+   * Makes the data directory this process's own (and its children's). Throws DATA_DIR_IN_USE. The embedded relational store
+   * belongs to one process, so it is opened under it.
+   */
+  ownDataDir(): Promise<void>;
   signingSecret(): Promise<string>;
   liveBus(): Promise<LiveBus>;
   cache(): Promise<Cache>;
@@ -49,7 +55,15 @@ export function createPorts(config: Config, role: string): Ports {
       return opened;
     };
   };
+  let owned: Promise<void> | null = null;
+  const ownDataDir = () => {
+    owned ??= lockDataDir(config.dataDir).then((lock) =>
+      disposal.add('lock of the data directory', () => lock.release()),
+    );
+    return owned;
+  };
   const relational = once('relational store', async () => {
+    if (!config.postgresUrl) await ownDataDir();
     const store = await openRelational(config);
     await untilReachable('relational store', logger, () => migrateRelational(store));
     return store;
@@ -60,6 +74,7 @@ export function createPorts(config: Config, role: string): Ports {
     clock: systemClock,
     metrics: createMetrics(role),
     disposal,
+    ownDataDir,
     signingSecret: () => readOrCreateSigningSecret(config),
     liveBus: once('live bus', () => openLiveBus(config, { ipc: process.send !== undefined })),
     cache: once('cache', () => openCache(config)),

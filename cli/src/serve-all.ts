@@ -1,6 +1,5 @@
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { lockDataDir } from '@tributary/platform/data-dir-lock';
 import { bridgeChildLiveBus } from '@tributary/platform/open';
 import { chdbProcessEnv } from '@tributary/platform/warehouse/chdb-process';
 import { type Caller, type Config, subgraphNames } from '@tributary/schema';
@@ -34,8 +33,7 @@ export async function serveAll(options: ServeAllOptions): Promise<void> {
   const stopped = untilStopped();
   const ports = createPorts(options.config, 'main');
   try {
-    const lock = await lockDataDir(options.config.dataDir);
-    ports.disposal.add('lock of the data directory', () => lock.release());
+    await ports.ownDataDir();
     const started = startFamily(ports, options);
     // A signal during the start stops it too; what was started is released below.
     const reason = await Promise.race([stopped, started.then(() => stopped)]);

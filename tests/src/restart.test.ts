@@ -79,6 +79,26 @@ describe('the process family', () => {
     await folder.dispose();
   }, 30_000);
 
+  it('lets nobody else into its data directory', async () => {
+    const folder = await temporaryDir();
+    const [gateway, collector, warehouse] = (await freePorts(3)) as [number, number, number];
+    const family = await startFamily({ dataDir: folder.dir, ports: { gateway, collector, warehouse } });
+    try {
+      for (const args of [
+        ['serve', '--role', 'all', '--port', '0', '--collector-port', '0', '--warehouse-port', '0'],
+        ['init', '--tenant', 'Acme', '--email', 'owner@acme.example', '--app', 'My game'],
+        ['serve', '--role', 'subgraph:campaigns'],
+      ]) {
+        const second = startProgram([...args, '--data-dir', folder.dir]);
+        expect([args[1], await exitOf(second.child)]).toEqual([args[1], 78]);
+        expect(second.output()).toContain('DATA_DIR_IN_USE');
+      }
+    } finally {
+      await family.stop();
+      await folder.dispose();
+    }
+  }, 150_000);
+
   it('makes the first tenant without the demo, once the keys are shown', async () => {
     const folder = await temporaryDir();
     const { child, output } = startProgram([
