@@ -67,10 +67,11 @@ async function startFamily(ports: Ports, options: ServeAllOptions): Promise<void
   const demo = options.demo
     ? await prepareDemo({ config, relational: await ports.relational(), clock: ports.clock, urls })
     : null;
+  // They are stopped in the reverse order: what the collector took last, the consumer still stores.
   await Promise.all([
-    child('collector', ['serve', '--role', 'collector']),
-    child('consumer', ['serve', '--role', 'consumer']),
     child('workers', ['serve', '--role', 'attribution,predictions']),
+    child('consumer', ['serve', '--role', 'consumer']),
+    child('collector', ['serve', '--role', 'collector']),
   ]);
   said('collector, consumer and workers running');
   // The gateway reads the console's files when it is made.
