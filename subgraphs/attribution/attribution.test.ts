@@ -1,3 +1,4 @@
+// Over 400 lines in one file: every test reads one warehouse, whose filling takes longer than the tests.
 import { startTestWarehouse, type TestWarehouse } from '@tributary/platform/warehouse/test-warehouse.testing';
 import { dedupeKeyOf, hash64, hex64, type Touchpoint } from '@tributary/schema';
 import {
