@@ -65,6 +65,7 @@ export async function openProductOfRoles(stores: {
     'campaigns',
     'attribution',
     'predictions',
+    'web',
     'consumerOps',
     'attributionOps',
     'predictionsOps',
@@ -84,6 +85,7 @@ export async function openProductOfRoles(stores: {
     TRIBUTARY_CAMPAIGNS_PORT: String(ports.campaigns),
     TRIBUTARY_ATTRIBUTION_PORT: String(ports.attribution),
     TRIBUTARY_PREDICTIONS_PORT: String(ports.predictions),
+    TRIBUTARY_WEB_PORT: String(ports.web),
     TRIBUTARY_SIGNING_SECRET: 'a secret of the tests with more than 32 characters',
   };
   const relational = await openRelational(loadConfig(env));
@@ -104,6 +106,7 @@ export async function openProductOfRoles(stores: {
   start('predictions', { TRIBUTARY_OPS_PORT: String(ports.predictionsOps) });
   for (const name of ['events', 'campaigns', 'attribution', 'predictions']) start(`subgraph:${name}`);
   start('gateway');
+  start('web');
   const output = () =>
     started.map((role) => `--- ${role.name} (${role.child.exitCode ?? 'running'})\n${role.output()}`).join('\n');
   await until(async () => {
