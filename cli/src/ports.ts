@@ -44,7 +44,10 @@ export interface Ports {
 
 export function createPorts(config: Config, role: string): Ports {
   const logger = createLogger(role, config.logLevel);
+  const metrics = createMetrics(role);
   const disposal = createDisposalStack(logger);
+  // What an adapter drops or lets through while its server is away is counted and said.
+  const told = { logger, metrics };
   const once = <T extends { dispose(): unknown }>(name: string, open: () => Promise<T>) => {
     let opened: Promise<T> | null = null;
     return () => {
@@ -72,22 +75,23 @@ export function createPorts(config: Config, role: string): Ports {
     config,
     logger,
     clock: systemClock,
-    metrics: createMetrics(role),
+    metrics,
     disposal,
     ownDataDir,
     signingSecret: () => readOrCreateSigningSecret(config),
-    liveBus: once('live bus', () => openLiveBus(config, { ipc: process.send !== undefined })),
-    cache: once('cache', () => openCache(config)),
+    liveBus: once('live bus', () => openLiveBus(config, { ...told, ipc: process.send !== undefined })),
+    cache: once('cache', () => openCache(config, told)),
     eventLog: once('event log', () => openEventLog(config)),
     warehouse: once('warehouse', async () => {
-      const warehouse = await openWarehouse(config);
+      const warehouse = await openWarehouse(config, told);
       await untilReachable('warehouse', logger, () => migrateWarehouse(config));
       return warehouse;
     }),
     relational,
     directory: once('directory', () =>
       openDirectory(config, {
-        fromRelational: async () => createRelationalDirectory(await relational(), { pollMs: 1_000 }),
+        ...told,
+        fromRelational: async () => createRelationalDirectory(await relational(), { pollMs: 1_000, logger }),
       }),
     ),
   };

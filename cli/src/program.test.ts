@@ -1,4 +1,5 @@
 import { CodedError } from '@tributary/schema';
+import { ownUrl } from './own-url.ts';
 import { buildProgram, configOf } from './program.ts';
 import { parseRoles } from './serve-roles.ts';
 
@@ -32,4 +33,14 @@ describe('the command line', () => {
       expect(command.options.filter((option) => option.description === '')).toEqual([]);
     }
   });
+});
+
+describe('ownUrl', () => {
+  it.each([
+    ['127.0.0.1', 'http://127.0.0.1:1'],
+    ['0.0.0.0', 'http://127.0.0.1:1'],
+    ['127.0.0.2', 'http://127.0.0.2:1'],
+    ['::', 'http://[::1]:1'],
+    ['::1', 'http://[::1]:1'],
+  ])('reaches a server at %s by %s', (host, url) => expect(ownUrl(host, 1)).toBe(url));
 });

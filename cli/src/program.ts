@@ -1,6 +1,7 @@
 import { CodedError, type Config, loadConfig } from '@tributary/schema';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { type InitGiven, platforms } from './init-given.ts';
+import { ownUrl } from './own-url.ts';
 import { parseRoles, roleNames, serveRoles } from './serve-roles.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -112,7 +113,7 @@ export function buildProgram(env: Env): Command {
       await runSimulator({
         ...given,
         dataDir: config.dataDir,
-        collectorUrl: `http://127.0.0.1:${config.ports.collector}`,
+        collectorUrl: ownUrl(config.host, config.ports.collector),
         logger: createLogger('simulator', config.logLevel),
         print,
       });

@@ -1,7 +1,7 @@
 import type { Gateway } from '@tributary/gateway';
 import type { Directory } from '@tributary/platform/directory';
+import type { ReadyReport } from '@tributary/platform/ops-server';
 import type { Caller } from '@tributary/schema';
-import type { ReadyReport } from './role.ts';
 
 /** One question that every subgraph must answer a part of. */
 export const readinessQuery = /* GraphQL */ `

@@ -1,10 +1,5 @@
 import type { Logger } from '@tributary/platform/logger';
-
-/** Whether a role can do its work now, and what it waits for: check name → `ok` or what is wrong. */
-export interface ReadyReport {
-  readonly ok: boolean;
-  readonly checks: Readonly<Record<string, string>>;
-}
+import type { ReadyReport } from '@tributary/platform/ops-server';
 
 /** A started role. `dispose` stops taking work, drains, commits and releases; idempotent. */
 export interface RunningRole {

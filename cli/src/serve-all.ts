@@ -5,6 +5,7 @@ import { chdbProcessEnv } from '@tributary/platform/warehouse/chdb-process';
 import { type Caller, type Config, subgraphNames } from '@tributary/schema';
 import { ensureConsole } from './console-build.ts';
 import { type DemoAccess, prepareDemo } from './demo.ts';
+import { ownUrl } from './own-url.ts';
 import { createPorts, type Ports } from './ports.ts';
 import { createReadiness, type Readiness } from './readiness.ts';
 import { untilStopped } from './role.ts';
@@ -93,7 +94,7 @@ async function startFamily(ports: Ports, options: ServeAllOptions): Promise<void
   await readiness.confirm({
     gateway,
     caller: probeCaller(ports),
-    consoleUrl: `http://127.0.0.1:${config.ports.gateway}/`,
+    consoleUrl: `${ownUrl(config.host, config.ports.gateway)}/`,
     directory: await ports.directory(),
   });
   said('ready: a query across all four subgraphs and a console page were answered');

@@ -1,7 +1,8 @@
+import type { ReadyReport } from '@tributary/platform/ops-server';
 import { createOpsHandler, serveOps } from '@tributary/platform/ops-server';
 import { CodedError, type Config, subgraphNames } from '@tributary/schema';
 import { createPorts, type Ports } from './ports.ts';
-import { type ReadyReport, type RunningRole, untilStopped } from './role.ts';
+import { type RunningRole, untilStopped } from './role.ts';
 import { readyMessage } from './supervisor.ts';
 
 /** Role names that `--role` takes, beside `all`. */

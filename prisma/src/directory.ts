@@ -1,5 +1,6 @@
 import type { Clock } from '@tributary/platform/clock';
 import type { Directory, DirectoryPublisher } from '@tributary/platform/directory';
+import { emptyDirectory } from '@tributary/platform/directory/empty';
 import type { LiveBus } from '@tributary/platform/live-bus';
 import type { Logger } from '@tributary/platform/logger';
 import { type DirectorySnapshot, directorySchema } from '@tributary/schema';
@@ -109,16 +110,6 @@ export async function startDirectoryPublisher(options: DirectoryPublisherOptions
   return watch;
 }
 
-const empty: DirectorySnapshot = {
-  version: 0,
-  publishedAt: 0,
-  apps: [],
-  links: [],
-  campaigns: [],
-  keys: [],
-  goals: [],
-};
-
 /**
  * The Directory of the server form, read from the relational store itself. Resolves after the first read; throws
  * RELATIONAL_UNAVAILABLE when that fails. Later faults keep the last snapshot and are logged. The store is not disposed.
@@ -128,7 +119,7 @@ export async function createRelationalDirectory(
   options: { readonly pollMs: number; readonly clock?: Clock; readonly logger?: Logger },
 ): Promise<Directory> {
   const listeners = new Set<(snapshot: DirectorySnapshot) => void>();
-  let snapshot = empty;
+  let snapshot = emptyDirectory;
   const watch = watchChanges({
     relational,
     topic: 'directory',

@@ -241,13 +241,13 @@ describeEachStore('the campaigns subgraph', (openStore) => {
     ]);
     // Apps and campaigns by reference, the campaigns' apps for their currency, partners, spend. An app that was asked for
     // by reference is there earlier than one that only a campaign names, so their campaigns' spend may be two statements.
-    expect([...new Set(statements)].sort()).toEqual([
-      '$queryRaw',
+    expect(statements.filter((name) => name !== '$queryRaw').sort()).toEqual([
+      'App.findMany',
       'App.findMany',
       'Campaign.findMany',
       'Partner.findMany',
     ]);
-    expect(statements.length).toBeLessThanOrEqual(6);
+    expect([1, 2]).toContain(statements.filter((name) => name === '$queryRaw').length);
     const restricted = await ask(entities, { references }, { appIds: [ours.first.appId, theirs.first.appId] });
     expect(restricted.data._entities.map((one: unknown) => one !== null)).toEqual([
       true,

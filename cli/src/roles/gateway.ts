@@ -5,16 +5,18 @@ import {
   type Gateway,
   type SubgraphClient,
 } from '@tributary/gateway';
+import type { ReadyReport } from '@tributary/platform/ops-server';
 import { createOpsHandler } from '@tributary/platform/ops-server';
 import { type Config, type SubgraphName, subgraphNames } from '@tributary/schema';
 import type { Subgraph } from '@tributary/subgraphs/types';
 import { consoleDir } from '../console-build.ts';
+import { ownUrl } from '../own-url.ts';
 import type { Ports } from '../ports.ts';
-import { type ReadyReport, type RunningRole, runChecks } from '../role.ts';
+import { type RunningRole, runChecks } from '../role.ts';
 
 /** Where a subgraph that runs apart answers. */
 export function subgraphUrl(config: Config, name: SubgraphName): string {
-  return config.subgraphUrls[name] ?? `http://127.0.0.1:${config.ports.subgraphs[name]}/graphql`;
+  return config.subgraphUrls[name] ?? `${ownUrl(config.host, config.ports.subgraphs[name])}/graphql`;
 }
 
 export async function buildGateway(

@@ -1,8 +1,9 @@
 import { createCollector } from '@tributary/ingest/collector';
 import { createConsumer } from '@tributary/ingest/consumer';
+import type { ReadyReport } from '@tributary/platform/ops-server';
 import { createOpsHandler } from '@tributary/platform/ops-server';
 import type { Ports } from '../ports.ts';
-import { type ReadyReport, type RunningRole, runChecks } from '../role.ts';
+import { type RunningRole, runChecks } from '../role.ts';
 
 /** HTTP in, log out. `family` adds what the whole family says of itself, so that its port tells the same truth. */
 export async function startCollectorRole(ports: Ports, family: () => ReadyReport | null): Promise<RunningRole> {
