@@ -12,6 +12,8 @@ export const callerSchema = z.object({
   appIds: z.array(z.string()).nullable(),
   scopes: z.array(z.enum(scopes)),
   keyId: z.string(),
+  /** Set: a partner's key; only what concerns this partner may be shown, personal fields never. Absent or null = not a partner. */
+  partnerId: z.string().nullable().optional(),
   requestId: z.string(),
   /** Epoch ms after which the signature is void. */
   expiresAt: z.number(),

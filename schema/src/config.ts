@@ -66,8 +66,31 @@ const settings = {
   TRIBUTARY_WAREHOUSE_MEMORY_BYTES: z.coerce.number().int().min(268_435_456).default(1_200_000_000),
   TRIBUTARY_POSTGRES_URL: url(['postgres:', 'postgresql:']).optional(),
   TRIBUTARY_REDIS_URL: url(['redis:', 'rediss:']).optional(),
-  /** Comma-separated host:port. Its adapter comes with the exactly-once wave. */
+  /** Comma-separated host:port; set = the event log is Kafka. */
   TRIBUTARY_KAFKA_BROKERS: list.default([]),
+  TRIBUTARY_KAFKA_TOPIC: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{1,200}$/)
+    .default('events-raw'),
+  /** Of a topic that is made on start. 3 with min.insync.replicas 2 in production; 1 only suits a test broker. */
+  TRIBUTARY_KAFKA_REPLICATION: z.coerce.number().int().min(1).max(9).default(3),
+  TRIBUTARY_KAFKA_TLS: flag.default(false),
+  TRIBUTARY_KAFKA_USERNAME: z.string().optional(),
+  TRIBUTARY_KAFKA_PASSWORD: z.string().optional(),
+  /** Processes that share the collector's port. */
+  TRIBUTARY_COLLECTOR_WORKERS: z.coerce.number().int().min(1).max(64).default(1),
+  /** `bun` runs the collector's workers under Bun, where the npm package is installed. */
+  TRIBUTARY_COLLECTOR_RUNTIME: z.enum(['node', 'bun']).default('node'),
+  /** A MaxMind-format file (.mmdb) to use in place of the shipped country database. */
+  TRIBUTARY_GEOIP_FILE: z.string().optional(),
+  /** A user of the warehouse that may only read; readers use it. Absent = the one user. */
+  TRIBUTARY_WAREHOUSE_READ_USER: z.string().optional(),
+  TRIBUTARY_WAREHOUSE_READ_PASSWORD: z.string().default(''),
+  /** Where exports are written; shared by the roles that write and serve them. Default: `exports` in the data directory. */
+  TRIBUTARY_EXPORTS_DIR: z.string().optional(),
+  /** smtp(s):// of the server that sends alert mails; absent = alerts go by webhook only. */
+  TRIBUTARY_SMTP_URL: url(['smtp:', 'smtps:']).optional(),
+  TRIBUTARY_MAIL_FROM: z.string().default('alerts@tributary.invalid'),
   TRIBUTARY_SUBGRAPH_EVENTS_URL: url(['http:', 'https:']).optional(),
   TRIBUTARY_SUBGRAPH_CAMPAIGNS_URL: url(['http:', 'https:']).optional(),
   TRIBUTARY_SUBGRAPH_ATTRIBUTION_URL: url(['http:', 'https:']).optional(),
@@ -102,6 +125,7 @@ export interface Config {
     readonly partitions: number;
     readonly retentionHours: number;
     readonly retentionBytes: number;
+    /** Empty = embedded. */
     readonly kafkaBrokers: readonly string[];
   };
   readonly warehouse: {
@@ -119,7 +143,24 @@ export interface Config {
   /** null = on this host at its port. */
   readonly subgraphUrls: Readonly<Record<SubgraphName, string | null>>;
   readonly signingSecret: string | null;
+  readonly kafka: {
+    readonly topic: string;
+    readonly replication: number;
+    readonly tls: boolean;
+    readonly username: string | null;
+    readonly password: string | null;
+  };
+  /** Readers' user of the warehouse; null = `warehouse.user`. */
+  readonly warehouseReader: { readonly user: string; readonly password: string } | null;
   readonly liveIntervalMs: number;
+  readonly collector: {
+    readonly workers: number;
+    readonly runtime: 'node' | 'bun';
+    /** null = the shipped database. */
+    readonly geoipFile: string | null;
+  };
+  readonly exportsDir: string;
+  readonly mail: { readonly smtpUrl: string | null; readonly from: string };
   /** Allows `--host` beyond loopback without TLS in front. */
   readonly insecureOpen: boolean;
 }
@@ -190,7 +231,25 @@ function treeOf(env: z.output<typeof envSchema>): Config {
       predictions: env.TRIBUTARY_SUBGRAPH_PREDICTIONS_URL ?? null,
     },
     signingSecret: env.TRIBUTARY_SIGNING_SECRET ?? null,
+    kafka: {
+      topic: env.TRIBUTARY_KAFKA_TOPIC,
+      replication: env.TRIBUTARY_KAFKA_REPLICATION,
+      tls: env.TRIBUTARY_KAFKA_TLS,
+      username: env.TRIBUTARY_KAFKA_USERNAME ?? null,
+      password: env.TRIBUTARY_KAFKA_PASSWORD ?? null,
+    },
+    warehouseReader:
+      env.TRIBUTARY_WAREHOUSE_READ_USER === undefined
+        ? null
+        : { user: env.TRIBUTARY_WAREHOUSE_READ_USER, password: env.TRIBUTARY_WAREHOUSE_READ_PASSWORD },
     liveIntervalMs: env.TRIBUTARY_LIVE_INTERVAL_MS,
+    collector: {
+      workers: env.TRIBUTARY_COLLECTOR_WORKERS,
+      runtime: env.TRIBUTARY_COLLECTOR_RUNTIME,
+      geoipFile: env.TRIBUTARY_GEOIP_FILE ?? null,
+    },
+    exportsDir: resolve(env.TRIBUTARY_EXPORTS_DIR ?? `${env.TRIBUTARY_DATA_DIR}/exports`),
+    mail: { smtpUrl: env.TRIBUTARY_SMTP_URL ?? null, from: env.TRIBUTARY_MAIL_FROM },
     insecureOpen: env.TRIBUTARY_INSECURE_OPEN,
   };
 }

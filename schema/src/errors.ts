@@ -31,6 +31,13 @@ export const errorCatalogue = {
   QUERY_TOO_LARGE: { http: 400, retryable: false, text: 'The query needs more memory than it may use. Narrow it.' },
   INTERNAL: { http: 500, retryable: true, text: 'Something failed here. The request id finds it in the logs.' },
 
+  QUOTA_EXCEEDED: {
+    http: 429,
+    retryable: true,
+    text: 'The daily quota of this key is used up. It starts again at midnight UTC.',
+  },
+  REQUEST_BLOCKED: { http: 403, retryable: false, text: 'The owner of this app does not take requests like this one.' },
+
   // Verdicts on one event (also the reasons of dead letters)
   EVENT_NOT_OBJECT: { http: 400, retryable: false, text: 'An event is a JSON object.' },
   EVENT_NAME_MISSING: { http: 400, retryable: false, text: 'event_name is required: a text of 1 to 200 characters.' },
@@ -56,6 +63,24 @@ export const errorCatalogue = {
   GRAPHQL_VALIDATION_FAILED: { http: 400, retryable: false, text: 'The GraphQL document does not fit the schema.' },
   BAD_USER_INPUT: { http: 400, retryable: false, text: 'An argument is out of its range.' },
   OPERATION_TOO_LARGE: { http: 400, retryable: false, text: 'The operation is too deep, too wide or too long.' },
+  COST_LIMIT_EXCEEDED: {
+    http: 400,
+    retryable: false,
+    text: 'The operation costs more than one query may. Ask for fewer rows, metrics or a shorter range.',
+  },
+  DOCUMENT_NOT_TRUSTED: {
+    http: 400,
+    retryable: false,
+    text: 'This key runs trusted documents only, and this is none.',
+  },
+  DOCUMENT_UNKNOWN: { http: 404, retryable: true, text: 'No document is held under that hash. Send its text once.' },
+  RANGE_TOO_LARGE: { http: 400, retryable: false, text: 'The time range or grain is beyond the bounds of your plan.' },
+  IDEMPOTENCY_CONFLICT: {
+    http: 409,
+    retryable: false,
+    text: 'That idempotency key was used for another request. Use a new key.',
+  },
+  CONFLICT: { http: 409, retryable: false, text: 'That is taken, or was changed by someone else meanwhile.' },
   SUBSCRIPTION_OVER_HTTP: {
     http: 400,
     retryable: false,
@@ -65,9 +90,17 @@ export const errorCatalogue = {
   SCHEMA_CHANGED: { http: 503, retryable: true, text: 'The graph was updated. Subscribe again.' },
   SUBSCRIBER_TOO_SLOW: { http: 429, retryable: true, text: 'The subscriber reads too slowly. Resume from the cursor.' },
 
+  // Consumer
+  STALE_OWNER: {
+    http: 409,
+    retryable: true,
+    text: 'Another consumer owns this partition now. What was read is read again by it.',
+  },
+
   // Operators
   CONFIG_INVALID: { http: 500, retryable: false, text: 'The configuration has faults; all are listed.' },
   MIGRATION_FAILED: { http: 500, retryable: false, text: 'A migration failed; nothing was started.' },
+  BACKUP_INVALID: { http: 500, retryable: false, text: 'The backup is incomplete or damaged; nothing was changed.' },
   DATA_DIR_IN_USE: { http: 500, retryable: false, text: 'Another process family uses this data directory.' },
 } as const satisfies Record<string, ErrorEntry>;
 

@@ -30,11 +30,33 @@ export type EventKind = (typeof eventKinds)[number];
 export const environments = ['production', 'sandbox'] as const;
 
 /** Wire formats that exist; the name is stored with each event and is part of the dedupe key. */
-export const sourceFormats = ['native', 'segment', 'link'] as const;
+export const sourceFormats = [
+  'native',
+  'segment',
+  'link',
+  'rudderstack',
+  'posthog',
+  'amplitude',
+  'mixpanel',
+  'snowplow',
+  'jitsu',
+  'openpanel',
+  'appsflyer',
+  'adjust',
+] as const;
 export type SourceFormat = (typeof sourceFormats)[number];
 
 /** Facts noted by the collector about how an event arrived. */
-export const eventFlags = ['late', 'no_client_time', 'generated_id', 'skew_corrected', 'backfill', 'bot'] as const;
+export const eventFlags = [
+  'late',
+  'no_client_time',
+  'generated_id',
+  'skew_corrected',
+  'backfill',
+  'bot',
+  'ids_hashed',
+  'consent_denied',
+] as const;
 export type EventFlag = (typeof eventFlags)[number];
 
 const text = (max: number) => z.string().min(1).max(max);

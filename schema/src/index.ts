@@ -11,3 +11,4 @@ export * from './limits.ts';
 export * from './live.ts';
 export * from './log-block.ts';
 export * from './money.ts';
+export * from './rate-plan.ts';

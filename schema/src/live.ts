@@ -16,6 +16,30 @@ export interface LiveMessages {
     readonly revision: number;
     readonly at: number;
   };
+  /** A journey was stored: a conversion has its touchpoints. */
+  'conversion.recorded': {
+    readonly tenantId: string;
+    readonly appId: string;
+    readonly conversionId: string;
+    readonly revision: number;
+    readonly at: number;
+  };
+  /** A fraud score at or over the flagging threshold was stored. */
+  'fraud.flagged': {
+    readonly tenantId: string;
+    readonly appId: string;
+    readonly installId: string;
+    readonly score: number;
+    readonly at: number;
+  };
+  'alert.fired': {
+    readonly tenantId: string;
+    readonly appId: string;
+    readonly alertId: string;
+    readonly firingId: string;
+    readonly at: number;
+  };
+  'job.progress': { readonly tenantId: string; readonly jobId: string; readonly at: number };
   'directory.changed': { readonly version: number };
 }
 

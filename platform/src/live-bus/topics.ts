@@ -4,6 +4,10 @@ import type { LiveTopic } from '@tributary/schema';
 const carried: Readonly<Record<LiveTopic, true>> = {
   'metrics.touched': true,
   'install.attributed': true,
+  'conversion.recorded': true,
+  'fraud.flagged': true,
+  'alert.fired': true,
+  'job.progress': true,
   'directory.changed': true,
 };
 export const liveTopics = Object.keys(carried) as readonly LiveTopic[];
