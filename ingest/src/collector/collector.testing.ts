@@ -119,6 +119,7 @@ export function aRequest(body: unknown, overrides: Partial<CollectorRequest> = {
     path: '/v1/events',
     query: '',
     authorization: `Bearer ${writeKey}`,
+    header: () => undefined,
     userAgent: null,
     body: Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)),
     remoteAddress: '203.0.113.77',

@@ -1,18 +1,10 @@
 import { isAscii, isUtf8 } from 'node:buffer';
 import type { Directory } from '@tributary/platform/directory';
 import { createKeyLookup, indexDirectory } from '@tributary/platform/directory/lookup';
-import {
-  CodedError,
-  type DeadLetter,
-  type DirectoryApp,
-  type DirectoryKey,
-  errorBody,
-  limits,
-  type SourceFormat,
-} from '@tributary/schema';
+import { CodedError, type DeadLetter, type DirectoryApp, type DirectoryKey, errorBody } from '@tributary/schema';
 import type { Intake, PendingLine } from './draft.ts';
-import { type Decode, type Decoded, decodeNative } from './formats/native.ts';
-import { decodeSegment, segmentPaths } from './formats/segment.ts';
+import type { Decoded, WireFormat } from './formats/format.ts';
+import { formatOf, formatsAt } from './formats/routes.ts';
 import { buildClick } from './links.ts';
 import { type BodyText, takeIn } from './take-in.ts';
 
@@ -23,6 +15,8 @@ export interface CollectorRequest {
   readonly path: string;
   readonly query: string;
   readonly authorization: string | undefined;
+  /** Any other header, by its lower-case name. */
+  readonly header: (name: string) => string | undefined;
   readonly userAgent: string | null;
   /** Decompressed; empty for GET. */
   readonly body: Uint8Array;
@@ -46,28 +40,15 @@ export type CollectorOutcome =
       readonly lines: readonly PendingLine[];
       readonly deadLetters: readonly DeadLetter[];
       readonly response: CollectorResponse;
+      /** What is answered when it could not be stored, in the form that the sender reads. */
+      readonly unstored: (error: CodedError) => CollectorResponse;
     };
-
-interface Route {
-  readonly format: SourceFormat;
-  readonly maxEventBytes: number;
-  readonly decode: Decode;
-}
-
-const native: Route = { format: 'native', maxEventBytes: limits.eventBytes, decode: decodeNative };
-const segment: Route = { format: 'segment', maxEventBytes: limits.segmentEventBytes, decode: decodeSegment };
-
-/** Path → wire format; one decoder a file. */
-const routes: ReadonlyMap<string, Route> = new Map([
-  ['/v1/events', native],
-  ...segmentPaths.map((path) => [path, segment] as const),
-]);
 
 const linkPath = /^\/c\/([A-Za-z0-9_-]{1,64})$/;
 
 /** Whether a body sent to this path is read. */
 export function takesBody(path: string): boolean {
-  return routes.has(path);
+  return formatsAt(path) !== undefined;
 }
 
 export interface CollectorCore {
@@ -84,33 +65,49 @@ export interface CollectorCore {
  */
 export function createCollectorCore(deps: { readonly directory: Directory }): CollectorCore {
   const keyOf = createKeyLookup(deps.directory);
-  const handle = (request: CollectorRequest): CollectorOutcome => {
-    const link = linkPath.exec(request.path);
-    if (link) return handleClick(deps.directory, request, link[1]!);
-    const route = routes.get(request.path);
-    if (!route) throw new CodedError(request.path.startsWith('/c/') ? 'LINK_UNKNOWN' : 'NOT_FOUND');
-    if (request.method !== 'POST') throw new CodedError('METHOD_NOT_ALLOWED', { details: { allow: 'POST' } });
+  const takeEvents = (request: CollectorRequest, format: WireFormat, body: BodyText): CollectorOutcome => {
     // A key in the headers is checked before the body is looked at.
-    const headerKey = keyInHeader(request.authorization);
+    const headerKey = (format.keyOf ?? keyInAuthorization)(request);
     const early = headerKey === null ? null : authorize(keyOf(headerKey), deps.directory);
-    const body = textOf(request);
-    const decoded = route.decode(body.text, body.path);
+    if (body.byteLength === 0 && request.method === 'POST') throw new CodedError('BODY_EMPTY');
+    const decoded = format.decode(body);
     const { key, app } = early ?? authorize(decoded.key === null ? null : keyOf(decoded.key), deps.directory);
-    const intake = takeIn(decoded, body, route.decode, {
+    const intake = takeIn(decoded, body, format.decode, {
       key,
       app,
-      sourceFormat: route.format,
+      sourceFormat: format.sourceFormat,
       receivedAt: request.receivedAt,
       remoteAddress: request.remoteAddress,
       userAgent: request.userAgent,
-      maxEventBytes: route.maxEventBytes,
+      maxEventBytes: format.maxEventBytes,
     });
     return {
       kind: 'store',
       lines: intake.lines,
       deadLetters: intake.deadLetters,
-      response: { status: 200, headers: jsonHeaders, body: answerBody(decoded, intake) },
+      response: (format.answer ?? nativeAnswer)(decoded, intake, request),
+      unstored: (error) => refusalOf(error, request, format),
     };
+  };
+  const handle = (request: CollectorRequest): CollectorOutcome => {
+    const link = linkPath.exec(request.path);
+    if (link) return handleClick(deps.directory, request, link[1]!);
+    const formats = formatsAt(request.path);
+    if (!formats) throw new CodedError(request.path.startsWith('/c/') ? 'LINK_UNKNOWN' : 'NOT_FOUND');
+    const taken = formats.filter(({ methods }) => (methods as readonly string[]).includes(request.method));
+    if (taken.length === 0) {
+      const allow = [...new Set(formats.flatMap(({ methods }) => methods))].join(', ');
+      throw new CodedError('METHOD_NOT_ALLOWED', { details: { allow } });
+    }
+    let format = taken[taken.length - 1]!;
+    try {
+      const body = textOf(request);
+      format = formatOf(taken, request, body.text);
+      return takeEvents(request, format, body);
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error;
+      return { kind: 'refused', response: refusalOf(error, request, format) };
+    }
   };
   return {
     handle(request) {
@@ -126,9 +123,14 @@ export function createCollectorCore(deps: { readonly directory: Directory }): Co
 
 const jsonHeaders = { 'content-type': 'application/json' } as const;
 
-function answerBody(decoded: Decoded, { lines, eventIds, rejected }: Intake): string {
-  const success = decoded.single ? `"success":${rejected.length === 0},` : '';
-  return `{${success}"accepted":${lines.length},"event_ids":${JSON.stringify(eventIds)},"rejected":${JSON.stringify(rejected)}}`;
+function refusalOf(error: CodedError, request: CollectorRequest, format: WireFormat): CollectorResponse {
+  return format.refuse?.(error, request) ?? errorResponse(error, request.requestId);
+}
+
+function nativeAnswer({ single }: Decoded, { lines, eventIds, rejected }: Intake): CollectorResponse {
+  const success = single ? `"success":${rejected.length === 0},` : '';
+  const body = `{${success}"accepted":${lines.length},"event_ids":${JSON.stringify(eventIds)},"rejected":${JSON.stringify(rejected)}}`;
+  return { status: 200, headers: jsonHeaders, body };
 }
 
 /** A catalogue error in its HTTP form. */
@@ -159,6 +161,7 @@ function handleClick(directory: Directory, request: CollectorRequest, slug: stri
     kind: 'store',
     lines: [click.line],
     deadLetters: [],
+    unstored: (error) => errorResponse(error, request.requestId),
     response: {
       status: 302,
       headers: {
@@ -173,7 +176,7 @@ function handleClick(directory: Directory, request: CollectorRequest, slug: stri
 }
 
 /** `Bearer KEY`, or Basic with the key as name (Segment). */
-function keyInHeader(authorization: string | undefined): string | null {
+function keyInAuthorization({ authorization }: CollectorRequest): string | null {
   if (authorization === undefined) return null;
   const space = authorization.indexOf(' ');
   const scheme = authorization.slice(0, Math.max(0, space)).toLowerCase();
@@ -194,11 +197,11 @@ function authorize(key: DirectoryKey | null, directory: Directory): { key: Direc
   return { key, app };
 }
 
-function textOf({ body, path }: CollectorRequest): BodyText {
-  if (body.length === 0) throw new CodedError('BODY_EMPTY');
+function textOf({ body, path, query, header }: CollectorRequest): BodyText {
+  const contentType = (header('content-type') ?? '').split(';', 1)[0]!.trim().toLowerCase();
   const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   const unescaped = !buffer.includes(backslash);
-  const facts = { path, byteLength: buffer.length, unescaped };
+  const facts = { path, query, contentType, byteLength: buffer.length, unescaped };
   if (isAscii(buffer)) return { ...facts, text: buffer.toString('latin1'), ascii: unescaped };
   if (!isUtf8(buffer)) throw new CodedError('BODY_UNPARSABLE', { message: 'The body is not valid UTF-8.' });
   const text = buffer.toString('utf8');

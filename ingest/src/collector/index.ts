@@ -60,7 +60,7 @@ export function createCollector(deps: CollectorDeps): Collector {
         { err: coded.cause ?? coded, code: coded.code },
         'the event log did not take events; nothing was acknowledged',
       );
-      return errorResponse(coded, request.requestId);
+      return outcome.unstored(coded);
     }
     counted.stored(outcome.lines.length, outcome.deadLetters.length);
     return outcome.response;

@@ -140,6 +140,10 @@ async function read(
     path,
     query: mark < 0 ? '' : url.slice(mark + 1),
     authorization: headers.authorization,
+    header: (name) => {
+      const value = headers[name];
+      return Array.isArray(value) ? value.join(', ') : value;
+    },
     userAgent: headers['user-agent'] ?? null,
     body,
     remoteAddress: clientAddress(

@@ -3,7 +3,7 @@ import { createLineBuilder } from './canonical.ts';
 import { keyFields } from './client-fields.ts';
 import type { EventVerdict, Intake, Origin, PendingLine, Refusal, RejectedEvent, TextFacts } from './draft.ts';
 import { parseExact } from './exact-numbers.ts';
-import { asObject, type Decode, type Decoded } from './formats/native.ts';
+import { asObject, type Decode, type Decoded, type DecodeInput } from './formats/format.ts';
 import { createLinePacker, overheadBytes } from './line-packer.ts';
 import { inexact } from './properties.ts';
 
@@ -11,9 +11,7 @@ import { inexact } from './properties.ts';
 const keptPayloadChars = 65_536;
 
 /** A body as text, with what is known of its bytes. */
-export interface BodyText extends TextFacts {
-  readonly text: string;
-  readonly path: string;
+export interface BodyText extends TextFacts, DecodeInput {
   readonly byteLength: number;
 }
 
@@ -21,7 +19,7 @@ export interface BodyText extends TextFacts {
  * A decoded body → lines, dead letters and verdicts. One bad event never fails its batch. Throws TOO_MANY_EVENTS.
  */
 export function takeIn(decoded: Decoded, body: BodyText, decode: Decode, origin: Origin): Intake {
-  return takeInOnce(decoded, body, origin) ?? takeInOnce(decode(body.text, body.path, parseExact), body, origin)!;
+  return takeInOnce(decoded, body, origin) ?? takeInOnce(decode(body, parseExact), body, origin)!;
 }
 
 /** null when a number of the body was rounded by JSON.parse. */

@@ -1,7 +1,7 @@
-import { CodedError, decimalPattern } from '@tributary/schema';
+import { CodedError, decimalPattern, limits } from '@tributary/schema';
 import { keyFields, type TextField, textFields } from '../client-fields.ts';
 import type { Draft } from '../draft.ts';
-import { asObject, type Decode, keyIn } from './native.ts';
+import { asObject, type Decode, keyIn, parseObject, type WireFormat } from './format.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -9,15 +9,8 @@ type Json = Readonly<Record<string, unknown>>;
  * Segment's HTTP tracking API: `{batch:[…],writeKey,sentAt}` on `/v1/batch`, one message on `/v1/track` and its like.
  * docs/formats/segment.md has the mapping; what has no home goes to `properties` under its own name.
  */
-export const decodeSegment: Decode = (text, path, parse = JSON.parse) => {
-  let body: unknown;
-  try {
-    body = parse(text);
-  } catch (error) {
-    throw new CodedError('BODY_UNPARSABLE', { message: 'The body is not valid JSON.', cause: error });
-  }
-  const object = asObject(body);
-  if (object === null) throw new CodedError('BODY_UNPARSABLE', { message: 'The body is not a JSON object.' });
+export const decodeSegment: Decode = ({ text, path }, parse) => {
+  const object = parseObject(text, parse);
   const key = keyIn(object);
   const type = path.slice(path.lastIndexOf('/') + 1);
   if (type !== 'batch')
@@ -32,6 +25,13 @@ export const decodeSegment: Decode = (text, path, parse = JSON.parse) => {
 export const segmentPaths: readonly string[] = ['batch', 'track', 'identify', 'page', 'screen', 'group', 'alias'].map(
   (type) => `/v1/${type}`,
 );
+
+export const segmentFormat: WireFormat = {
+  sourceFormat: 'segment',
+  methods: ['POST'],
+  maxEventBytes: limits.segmentEventBytes,
+  decode: decodeSegment,
+};
 
 const kinds: ReadonlySet<unknown> = new Set(['identify', 'page', 'screen', 'group', 'alias']);
 /** Message fields that have a canonical home, or say nothing that the event itself doesn't. */
