@@ -27,7 +27,7 @@ describe('configOf', () => {
 describe('the command line', () => {
   it('describes every command and option', () => {
     const program = buildProgram({});
-    expect(program.commands.map((command) => command.name())).toEqual(['serve', 'init', 'migrate', 'simulate']);
+    expect(program.commands.map((command) => command.name())).toEqual(['serve', 'init', 'migrate', 'backup', 'restore', 'simulate']);
     for (const command of program.commands) {
       expect(command.description()).not.toBe('');
       expect(command.options.filter((option) => option.description === '')).toEqual([]);

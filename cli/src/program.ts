@@ -103,6 +103,26 @@ export function buildProgram(env: Env): Command {
     (await import('./migrate.ts')).runMigrate(configOf(env, overlayOf(command)), print),
   );
 
+  withSettings(
+    program
+      .command('backup')
+      .description('copy the embedded data directory into one folder; the product must be stopped')
+      .requiredOption('--to <folder>', 'a folder that is not there yet'),
+  ).action(async (given: { to: string }, command: Command) => {
+    await (await import('./backup.ts')).runBackup(configOf(env, overlayOf(command)), given.to, print);
+  });
+
+  withSettings(
+    program
+      .command('restore')
+      .description('make a backup the data directory; what was there is kept beside it')
+      .requiredOption('--from <folder>', 'a folder made by backup')
+      .option('--replace', 'also when the data directory holds something'),
+  ).action(async (given: { from: string; replace?: boolean }, command: Command) => {
+    const config = configOf(env, overlayOf(command));
+    await (await import('./backup.ts')).runRestore(config, given.from, { replace: given.replace === true }, print);
+  });
+
   withSettings(program.command('simulate').description("post the demo world's traffic to a collector until stopped"))
     .option('--rate <events>', 'events per second', wholeNumber, 12)
     .option('--installs-per-day <count>', 'history, new people per app and day', wholeNumber, 120)
