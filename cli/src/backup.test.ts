@@ -14,6 +14,7 @@ beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'tributary-backup-'));
   await mkdir(join(root, 'data/warehouse/store'), { recursive: true });
   await mkdir(join(root, 'data/exports'), { recursive: true });
+  await mkdir(join(root, 'data/relational/pg_notify'), { recursive: true });
   await writeFile(join(root, 'data/warehouse/store/part.bin'), Buffer.alloc(100_000, 7));
   await writeFile(join(root, 'data/secret'), 's');
   await writeFile(join(root, 'data/exports/old.csv'), 'x');
@@ -27,7 +28,7 @@ describe('a backup', () => {
       ['secret', 1],
       ['warehouse/store/part.bin', 100_000],
     ]);
-    expect(await readdir(at('copy'))).toEqual(['backup.json', 'secret', 'warehouse']);
+    expect(await readdir(at('copy'))).toEqual(['backup.json', 'relational', 'secret', 'warehouse']);
   });
 
   it('is refused while the product runs, and gives the directory free afterwards', async () => {
@@ -53,7 +54,14 @@ describe('a restore', () => {
     await rm(at('data'), { recursive: true });
     expect(await runRestore(configOf(), at('copy'), { replace: false }, quiet)).toEqual({ keptAs: null });
     expect(await readFile(at('data/warehouse/store/part.bin'))).toEqual(Buffer.alloc(100_000, 7));
-    expect((await readdir(at('data'))).sort()).toEqual(['secret', 'warehouse']);
+    expect((await readdir(at('data'))).sort()).toEqual(['relational', 'secret', 'warehouse']);
+  });
+
+  it('gives back folders that hold nothing, without which the relational store does not open', async () => {
+    await runBackup(configOf(), at('copy'), quiet);
+    await rm(at('data'), { recursive: true });
+    await runRestore(configOf(), at('copy'), { replace: false }, quiet);
+    expect(await readdir(at('data/relational/pg_notify'))).toEqual([]);
   });
 
   it('replaces only when told to, and keeps what was there', async () => {

@@ -12,6 +12,8 @@ const manifestSchema = z.object({
   product: z.literal('tributary'),
   form: z.literal('embedded'),
   madeAt: z.iso.datetime(),
+  /** Relative, parents first. Empty ones matter: the relational store does not open without its own. */
+  folders: z.array(z.string()),
   files: z.array(z.object({ path: z.string(), sizeBytes: z.number().int(), sha256: z.string() })),
 });
 export type BackupManifest = z.output<typeof manifestSchema>;
@@ -36,12 +38,13 @@ export async function runBackup(config: Config, to: string, print: (line: string
   const draft = `${target}.partial`;
   try {
     await rm(draft, { recursive: true, force: true });
-    const paths = await filesOf(config.dataDir);
-    const files = await copyFiles(config.dataDir, draft, paths, print);
+    const { folders, paths } = await listOf(config.dataDir);
+    const files = await copyFiles(config.dataDir, draft, { folders, paths }, print);
     const manifest: BackupManifest = {
       product: 'tributary',
       form: 'embedded',
       madeAt: new Date().toISOString(),
+      folders,
       files,
     };
     await writeFile(join(draft, manifestName), JSON.stringify(manifest, null, 1), { mode: 0o600 });
@@ -80,7 +83,7 @@ export async function runRestore(
     const copied = await copyFiles(
       source,
       draft,
-      manifest.files.map(({ path }) => path),
+      { folders: manifest.folders, paths: manifest.files.map(({ path }) => path) },
       print,
     );
     for (const [index, file] of manifest.files.entries()) {
@@ -115,8 +118,9 @@ function requireEmbedded(config: Config, verb: string): void {
 async function readManifest(source: string): Promise<BackupManifest> {
   try {
     const manifest = manifestSchema.parse(JSON.parse(await readFile(join(source, manifestName), 'utf8')));
-    const stray = manifest.files.find(({ path }) => !isWithin(source, join(source, path)));
-    if (stray) throw damaged(`${stray.path} lies outside the backup`);
+    const named = [...manifest.folders, ...manifest.files.map(({ path }) => path)];
+    const stray = named.find((path) => !isWithin(source, join(source, path)));
+    if (stray !== undefined) throw damaged(`${stray} lies outside the backup`);
     return manifest;
   } catch (error) {
     if (error instanceof CodedError) throw error;
@@ -124,22 +128,34 @@ async function readManifest(source: string): Promise<BackupManifest> {
   }
 }
 
-/** Relative paths of all files, sorted; what is left out on the first level is not entered. */
-async function filesOf(dir: string): Promise<readonly string[]> {
-  const entries = await readdir(dir, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => relative(dir, join(entry.parentPath, entry.name)))
-    .filter((path) => !leftOut.test(path.split('/')[0]!))
-    .sort();
+interface Listing {
+  readonly folders: readonly string[];
+  readonly paths: readonly string[];
 }
 
-async function copyFiles(from: string, to: string, paths: readonly string[], print: (line: string) => void) {
+/** Relative paths of all folders and files, sorted; what is left out on the first level is not entered. */
+async function listOf(dir: string): Promise<{ folders: string[]; paths: string[] }> {
+  const entries = (await readdir(dir, { recursive: true, withFileTypes: true })).map((entry) => ({
+    path: relative(dir, join(entry.parentPath, entry.name)),
+    isFile: entry.isFile(),
+    isFolder: entry.isDirectory(),
+  }));
+  const kept = entries
+    .filter(({ path }) => !leftOut.test(path.split('/')[0]!))
+    .sort((one, other) => (one.path < other.path ? -1 : 1));
+  return {
+    folders: kept.filter(({ isFolder }) => isFolder).map(({ path }) => path),
+    paths: kept.filter(({ isFile }) => isFile).map(({ path }) => path),
+  };
+}
+
+async function copyFiles(from: string, to: string, { folders, paths }: Listing, print: (line: string) => void) {
+  await mkdir(to, { recursive: true, mode: 0o700 });
+  for (const folder of folders) await mkdir(join(to, folder), { recursive: true, mode: 0o700 });
   const files: { path: string; sizeBytes: number; sha256: string }[] = [];
   let saidAt = Date.now();
   for (const path of paths) {
     const target = join(to, path);
-    await mkdir(dirname(target), { recursive: true, mode: 0o700 });
     try {
       await copyFile(join(from, path), target);
     } catch (error) {
