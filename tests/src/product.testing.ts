@@ -145,7 +145,7 @@ function endProgram(child: ChildProcess): Promise<void> {
 }
 
 /** A database of its own on the given server. */
-async function createDatabase(serverUrl: string): Promise<{ readonly url: string; drop(): Promise<void> }> {
+export async function createDatabase(serverUrl: string): Promise<{ readonly url: string; drop(): Promise<void> }> {
   const name = `tributary_test_${process.pid}_${Date.now().toString(36)}`;
   const run = async (sql: string) => {
     const client = new Client({ connectionString: serverUrl });
