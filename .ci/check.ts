@@ -23,6 +23,7 @@ const steps = [
       'web/src',
       'bench',
       'tests',
+      'examples',
     ],
   ],
   ['dead code', 'knip', ['--no-progress']],

@@ -6,12 +6,14 @@ import { createAttributionSubgraph } from '@tributary/subgraphs/attribution';
 import { createCampaignsSubgraph } from '@tributary/subgraphs/campaigns';
 import { createEventsSubgraph } from '@tributary/subgraphs/events';
 import { createPredictionsSubgraph } from '@tributary/subgraphs/predictions';
+import { apiFiles, apiSchemaOf, breakingChanges } from './api-files.ts';
 
 /**
- * Prints the SDL of each subgraph and the composed supergraph, and holds them against the files in schema/graphql:
- * `node .ci/sdl.ts` fails where they differ, `--write` writes them. The graph is built without any store.
+ * Prints the SDL of each subgraph, the composed supergraph and what is generated from it for users, and holds them against the
+ * files in the tree: `node .ci/sdl.ts` fails where they differ, `--write` writes them. The graph is built without any store.
+ * A change that breaks clients of the last release fails either way; `--release` makes the present API the released one.
  */
-const folder = new URL('../schema/graphql/', import.meta.url);
+const folder = new URL('../', import.meta.url);
 
 /** A port that must not be asked while a schema is built. */
 const inert = (name: string) =>
@@ -47,10 +49,17 @@ const subgraphs = [
   createAttributionSubgraph(deps),
   createPredictionsSubgraph(deps),
 ];
-const files = new Map(subgraphs.map((subgraph) => [`${subgraph.name}.graphql`, subgraph.sdl]));
-files.set('supergraph.graphql', composeSupergraph(subgraphs.map(({ name, sdl }) => ({ name, sdl }))));
+const supergraph = composeSupergraph(subgraphs.map(({ name, sdl }) => ({ name, sdl })));
+const api = apiSchemaOf(supergraph);
+const files = new Map([
+  ...subgraphs.map((subgraph) => [`schema/graphql/${subgraph.name}.graphql`, subgraph.sdl] as const),
+  ['schema/graphql/supergraph.graphql', supergraph],
+  ...(await apiFiles(api)),
+]);
+const release = process.argv.includes('--release');
+if (release) files.set('schema/graphql/released.graphql', files.get('schema/graphql/api.graphql')!);
 
-const write = process.argv.includes('--write');
+const write = release || process.argv.includes('--write');
 const different: string[] = [];
 for (const [name, sdl] of files) {
   const text = `${sdl.trimEnd()}\n`;
@@ -64,5 +73,10 @@ if (different.length === 0) console.log('The SDL files are those of the code.');
 else if (write) console.log(`Written: ${different.join(', ')}`);
 else {
   console.error(`Not those of the code: ${different.join(', ')}. Look at the change, then \`npm run schema:update\`.`);
+  process.exitCode = 1;
+}
+const breaking = await breakingChanges(api);
+if (breaking.length > 0) {
+  console.error(`Clients of the last release would break:\n  ${breaking.join('\n  ')}`);
   process.exitCode = 1;
 }
