@@ -50,11 +50,28 @@ export async function openEmbeddedProduct(): Promise<Product> {
   };
 }
 
-/** Every role a process of its own, on Postgres and Redis; warehouse and event log embedded beside them. */
-export async function openProductOfRoles(stores: {
+export interface Stores {
   readonly postgresUrl: string;
   readonly redisUrl: string;
-}): Promise<Product> {
+  /** Absent = the embedded log. */
+  readonly kafkaBrokers?: string;
+  /** How many consumers share the partitions. Default 1. */
+  readonly consumers?: number;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** A product whose roles may be ended and started again one by one. */
+export interface ProductOfRoles extends Product {
+  readonly warehouseUrl: string;
+  readonly pidOf: (role: string) => number | null;
+  /** Signal 9; resolves when the role's process is gone. */
+  killRole(role: string): Promise<void>;
+  /** Starts a role that has ended. */
+  startRole(role: string): void;
+}
+
+/** Every role a process of its own, on Postgres, Redis and, if given, Kafka; the warehouse is embedded beside them. */
+export async function openProductOfRoles(stores: Stores): Promise<ProductOfRoles> {
   const folder = await temporaryDir();
   const database = await createDatabase(stores.postgresUrl);
   const names = [
@@ -70,6 +87,7 @@ export async function openProductOfRoles(stores: {
     'attributionOps',
     'predictionsOps',
   ] as const;
+  const consumers = stores.consumers ?? 1;
   const ports = Object.fromEntries(
     (await freePorts(names.length)).map((port, index) => [names[index], port]),
   ) as Record<(typeof names)[number], number>;
@@ -87,6 +105,15 @@ export async function openProductOfRoles(stores: {
     TRIBUTARY_PREDICTIONS_PORT: String(ports.predictions),
     TRIBUTARY_WEB_PORT: String(ports.web),
     TRIBUTARY_SIGNING_SECRET: 'a secret of the tests with more than 32 characters',
+    ...(stores.kafkaBrokers === undefined
+      ? {}
+      : {
+          TRIBUTARY_KAFKA_BROKERS: stores.kafkaBrokers,
+          TRIBUTARY_KAFKA_REPLICATION: '1',
+          // A topic of its own: a broker serves many tests.
+          TRIBUTARY_KAFKA_TOPIC: `events-${database.name}`,
+        }),
+    ...stores.env,
   };
   const relational = await openRelational(loadConfig(env));
   await migrateRelational(relational);
@@ -96,21 +123,43 @@ export async function openProductOfRoles(stores: {
   });
   await relational.dispose();
 
-  const started: { name: string; child: ChildProcess; output: () => string }[] = [];
-  const start = (role: string, extra: Record<string, string> = {}) =>
-    started.push({ name: role, ...startProgram(['serve', '--role', role], { ...env, ...extra }) });
-  start('warehouse');
-  start('collector');
-  start('consumer', { TRIBUTARY_OPS_PORT: String(ports.consumerOps) });
-  start('attribution', { TRIBUTARY_OPS_PORT: String(ports.attributionOps) });
-  start('predictions', { TRIBUTARY_OPS_PORT: String(ports.predictionsOps) });
-  for (const name of ['events', 'campaigns', 'attribution', 'predictions']) start(`subgraph:${name}`);
-  start('gateway');
-  start('web');
+  const specs: [name: string, role: string, extra: Record<string, string>][] = [
+    ['warehouse', 'warehouse', {}],
+    ['collector', 'collector', {}],
+    ['consumer', 'consumer', { TRIBUTARY_OPS_PORT: String(ports.consumerOps) }],
+    ...Array.from({ length: consumers - 1 }, (_, index): [string, string, Record<string, string>] => [
+      `consumer-${index + 2}`,
+      'consumer',
+      { TRIBUTARY_OPS_PORT: '0' },
+    ]),
+    ['attribution', 'attribution', { TRIBUTARY_OPS_PORT: String(ports.attributionOps) }],
+    ['predictions', 'predictions', { TRIBUTARY_OPS_PORT: String(ports.predictionsOps) }],
+    ...['events', 'campaigns', 'attribution', 'predictions'].map((name): [string, string, Record<string, string>] => [
+      `subgraph:${name}`,
+      `subgraph:${name}`,
+      {},
+    ]),
+    ['gateway', 'gateway', {}],
+    ['web', 'web', {}],
+  ];
+  const started = new Map<string, { child: ChildProcess; output: () => string; earlier: string }>();
+  const startRole = (name: string) => {
+    const [, role, extra] = specs.find((spec) => spec[0] === name)!;
+    const before = started.get(name);
+    started.set(name, {
+      ...startProgram(['serve', '--role', role], { ...env, ...extra }),
+      earlier: before ? before.earlier + before.output() : '',
+    });
+  };
+  for (const [name] of specs) startRole(name);
   const output = () =>
-    started.map((role) => `--- ${role.name} (${role.child.exitCode ?? 'running'})\n${role.output()}`).join('\n');
+    [...started]
+      .map(([name, role]) => `--- ${name} (${role.child.exitCode ?? 'running'})\n${role.earlier}${role.output()}`)
+      .join('\n');
   await until(async () => {
-    const dead = started.filter((role) => role.child.exitCode !== null);
+    const dead = [...started]
+      .map(([name, { child }]) => ({ name, child }))
+      .filter(({ child }) => child.exitCode !== null);
     if (dead.length > 0) throw new Error(`The family ended: ${dead.map((role) => role.name).join(', ')}\n${output()}`);
     return (await Promise.all(Object.values(ports).map((port) => isReady(`http://127.0.0.1:${port}`)))).every(Boolean);
   }, 150_000).catch((error: Error) => {
@@ -122,10 +171,20 @@ export async function openProductOfRoles(stores: {
     apiKey: seeded.apiKey,
     app: seeded.apps.find((app) => app.platform === 'android')!,
     otherApp: seeded.apps.find((app) => app.platform === 'ios')!,
+    warehouseUrl: `http://127.0.0.1:${ports.warehouse}`,
     output,
+    pidOf: (name) => started.get(name)?.child.pid ?? null,
+    async killRole(name) {
+      const child = started.get(name)?.child;
+      if (!child || child.exitCode !== null || child.signalCode !== null) return;
+      const ended = new Promise((resolve) => child.once('exit', resolve));
+      child.kill('SIGKILL');
+      await ended;
+    },
+    startRole,
     async dispose() {
       // The warehouse last: the others drain into it.
-      for (const role of [...started].reverse()) await endProgram(role.child);
+      for (const role of [...started.values()].reverse()) await endProgram(role.child);
       await database.drop();
       await folder.dispose();
     },
@@ -145,7 +204,9 @@ function endProgram(child: ChildProcess): Promise<void> {
 }
 
 /** A database of its own on the given server. */
-export async function createDatabase(serverUrl: string): Promise<{ readonly url: string; drop(): Promise<void> }> {
+export async function createDatabase(
+  serverUrl: string,
+): Promise<{ readonly name: string; readonly url: string; drop(): Promise<void> }> {
   const name = `tributary_test_${process.pid}_${Date.now().toString(36)}`;
   const run = async (sql: string) => {
     const client = new Client({ connectionString: serverUrl });
@@ -155,5 +216,5 @@ export async function createDatabase(serverUrl: string): Promise<{ readonly url:
   await run(`CREATE DATABASE ${name}`);
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
-  return { url: url.href, drop: () => run(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`) };
+  return { name, url: url.href, drop: () => run(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`) };
 }
