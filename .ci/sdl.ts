@@ -1,5 +1,5 @@
 import { readFile, writeFile } from 'node:fs/promises';
-import { composeSupergraph } from '@tributary/gateway';
+import { composePartnerSupergraph, composeSupergraph } from '@tributary/gateway';
 import { createLogger } from '@tributary/platform/logger';
 import { loadConfig } from '@tributary/schema';
 import { createAttributionSubgraph } from '@tributary/subgraphs/attribution';
@@ -49,7 +49,10 @@ const subgraphs = [
   createAttributionSubgraph(deps),
   createPredictionsSubgraph(deps),
 ];
-const supergraph = composeSupergraph(subgraphs.map(({ name, sdl }) => ({ name, sdl })));
+const sources = subgraphs.map(({ name, sdl }) => ({ name, sdl }));
+const supergraph = composeSupergraph(sources);
+// Throws where what partners may see refers to what they may not.
+composePartnerSupergraph(sources);
 const api = apiSchemaOf(supergraph);
 const files = new Map([
   ...subgraphs.map((subgraph) => [`schema/graphql/${subgraph.name}.graphql`, subgraph.sdl] as const),

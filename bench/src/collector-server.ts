@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { createCollector } from '@tributary/ingest/collector';
+import { createCollector, openGeoLookup } from '@tributary/ingest/collector';
 import { systemClock } from '@tributary/platform/clock';
 import { openLmdbEventLog } from '@tributary/platform/event-log/lmdb';
 import { createLogger } from '@tributary/platform/logger';
@@ -8,8 +8,8 @@ import { type DirectorySnapshot, loadConfig, sha256Hex } from '@tributary/schema
 
 /**
  * The server side of the collector benchmark, a process of its own on its own core: `collector` is the product's, as the
- * role runs it, on an LMDB log with a flush for every group; `ceiling` is a bare node:http server that only reads and parses
- * the same bodies. Says its port, then answers `stats` over the channel.
+ * role runs it, on an LMDB log with a flush for every group; `ceiling` is a bare server of the same runtime that only reads
+ * and parses the same bodies. Says its port, then answers `stats` over the channel.
  */
 const [, , kind, dir, key] = process.argv as [string, string, 'collector' | 'ceiling', string, string];
 
@@ -45,11 +45,16 @@ const directory: DirectorySnapshot = {
       appIds: ['app_bench'],
       scopes: ['ingest:write'],
       enabled: true,
+      // Its bucket is asked for every request, and never empty.
+      rate: { perSecond: 100_000_000, burst: 100_000_000 },
+      dailyQuota: 1_000_000_000_000,
     },
   ],
 };
 
-if (kind === 'ceiling') serveCeiling();
+const bun = (globalThis as { readonly Bun?: BareBun }).Bun;
+if (kind === 'ceiling' && bun) serveBunCeiling(bun);
+else if (kind === 'ceiling') serveCeiling();
 else await serveCollector();
 
 function serveCeiling(): void {
@@ -68,6 +73,30 @@ function serveCeiling(): void {
     const address = server.address();
     process.send?.({ port: typeof address === 'object' && address ? address.port : 0 });
   });
+  answerStats(() => ({ groups: 0, events: 0 }));
+}
+
+interface BareBun {
+  serve(options: {
+    readonly hostname: string;
+    readonly port: number;
+    readonly fetch: (request: Request) => Promise<Response>;
+  }): { readonly port: number };
+}
+
+/** The same over Bun's own server. */
+function serveBunCeiling(runtime: BareBun): void {
+  const { port } = runtime.serve({
+    hostname: '127.0.0.1',
+    port: 0,
+    fetch: async (request) => {
+      const body = (await request.json()) as { batch?: unknown[] };
+      return new Response(`{"accepted":${body.batch?.length ?? 1}}`, {
+        headers: { 'content-type': 'application/json' },
+      });
+    },
+  });
+  process.send?.({ port });
   answerStats(() => ({ groups: 0, events: 0 }));
 }
 
@@ -96,6 +125,8 @@ async function serveCollector(): Promise<void> {
     logger: createLogger('collector', 'error'),
     config,
     metrics: createMetrics('collector'),
+    geo: await openGeoLookup({ file: null }),
+    idSecret: 'bench',
   });
   const { url } = await collector.listen();
   process.send?.({ port: Number(new URL(url).port) });

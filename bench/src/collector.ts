@@ -1,28 +1,10 @@
-import { type ChildProcess, execFileSync, fork } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { execFileSync } from 'node:child_process';
 import { makeBatch, makeEvent } from './bodies.ts';
+import { type BenchServer, benchKey, startCollectorServer } from './collector-process.ts';
 import { applyLoad, buildRequest, type LoadResult } from './load-generator.ts';
-import type { BenchOptions, BenchResult } from './result.ts';
+import type { BenchOptions, BenchResult, Runtime } from './result.ts';
 
-const key = 'trk_write_bench_0123456789abcdefghijklmnopqrstuv';
 const batchSize = 100;
-
-interface Stats {
-  readonly groups: number;
-  readonly events: number;
-  readonly rssMb: number;
-  /** User and system time of all threads since the start. */
-  readonly cpuMs: number;
-}
-
-interface Server {
-  readonly port: number;
-  stats(): Promise<Stats>;
-  stop(): Promise<void>;
-}
 
 type Mode = 'single' | 'batch100';
 
@@ -43,14 +25,15 @@ interface Round extends LoadResult {
  */
 export async function benchCollector(options: BenchOptions): Promise<BenchResult> {
   const rounds = options.quick ? 5 : 15;
+  const runtime = options.runtime ?? 'node';
   const pinned = pinSelf(options.log);
   const modes: Record<Mode, { collector: Round[]; ceiling: Round[] }> = {
     single: { collector: [], ceiling: [] },
     batch100: { collector: [], ceiling: [] },
   };
   for (const mode of ['single', 'batch100'] as const) {
-    const ceiling = await startServer('ceiling', pinned);
-    const collector = await startServer('collector', pinned);
+    const ceiling = await startCollectorServer('ceiling', runtime, pinned);
+    const collector = await startCollectorServer('collector', runtime, pinned);
     try {
       for (let round = -1; round < rounds; round += 1) {
         const limit = await measure(ceiling, mode);
@@ -67,13 +50,14 @@ export async function benchCollector(options: BenchOptions): Promise<BenchResult
       await Promise.all([ceiling.stop(), collector.stop()]);
     }
   }
-  const relaxed = await measureRelaxed(Math.round(median(modes.single.collector, 'perSecond') * 0.7), pinned);
-  return resultOf(modes, relaxed, pinned);
+  const relaxed = await measureRelaxed(Math.round(median(modes.single.collector, 'perSecond') * 0.7), runtime, pinned);
+  return resultOf(modes, relaxed, runtime, pinned);
 }
 
 function resultOf(
   modes: Readonly<Record<Mode, { readonly collector: readonly Round[]; readonly ceiling: readonly Round[] }>>,
   relaxed: LoadResult,
+  runtime: Runtime,
   pinned: boolean,
 ): BenchResult {
   const { single, batch100 } = modes;
@@ -85,14 +69,14 @@ function resultOf(
   return {
     name: 'collector',
     figures: {
-      singlePerSecond: { value: ours('single', 'perSecond'), unit: 'req/s, Node, one core' },
+      singlePerSecond: { value: ours('single', 'perSecond'), unit: `req/s, ${runtime}, one core` },
       batch100EventsPerSecond: {
         value: ours('batch100', 'perSecond') * batchSize,
-        unit: 'events/s, Node, one core',
+        unit: `events/s, ${runtime}, one core`,
       },
-      p50Ms: { value: relaxed.p50Ms, unit: 'ms at 70 % of the maximum, single' },
-      p99Ms: { value: relaxed.p99Ms, unit: 'ms at 70 % of the maximum, single' },
-      rssMb: { value: Math.round(rssMb), unit: 'MB, one worker, highest' },
+      p50Ms: { value: relaxed.p50Ms, unit: `ms at 70 % of the maximum, single, ${runtime}` },
+      p99Ms: { value: relaxed.p99Ms, unit: `ms at 70 % of the maximum, single, ${runtime}` },
+      rssMb: { value: Math.round(rssMb), unit: `MB, one worker, highest, ${runtime}` },
       singleCpuUs: { value: ours('single', 'cpuUsPerRequest'), unit: 'µs CPU an event, all threads' },
       batch100CpuUs: {
         value: rounded(ours('batch100', 'cpuUsPerRequest') / batchSize),
@@ -110,8 +94,11 @@ function resultOf(
       pinnedToCores: { value: pinned ? 1 : 0, unit: '1 = server and generator each on a core of its own' },
     },
     against: {
-      parseOnlySingle: { value: limit('single', 'perSecond'), unit: 'req/s' },
-      parseOnlyBatch100: { value: limit('batch100', 'perSecond') * batchSize, unit: 'events/s' },
+      parseOnlySingle: { value: limit('single', 'perSecond'), unit: `req/s, bare server of ${runtime}` },
+      parseOnlyBatch100: {
+        value: limit('batch100', 'perSecond') * batchSize,
+        unit: `events/s, bare server of ${runtime}`,
+      },
       parseOnlySingleCpuUs: { value: limit('single', 'cpuUsPerRequest'), unit: 'µs CPU an event' },
       parseOnlyBatch100CpuUs: {
         value: rounded(limit('batch100', 'cpuUsPerRequest') / batchSize),
@@ -130,7 +117,7 @@ function resultOf(
 const roundSeconds = 2;
 const roundWarmUpMs = 200;
 
-async function measure(server: Server, mode: Mode): Promise<Round> {
+async function measure(server: BenchServer, mode: Mode): Promise<Round> {
   const before = await server.stats();
   const result = await load(server.port, mode, roundSeconds * 1_000);
   const after = await server.stats();
@@ -146,8 +133,8 @@ async function measure(server: Server, mode: Mode): Promise<Round> {
   };
 }
 
-async function measureRelaxed(ratePerSecond: number, pinned: boolean): Promise<LoadResult> {
-  const server = await startServer('collector', pinned);
+async function measureRelaxed(ratePerSecond: number, runtime: Runtime, pinned: boolean): Promise<LoadResult> {
+  const server = await startCollectorServer('collector', runtime, pinned);
   try {
     await load(server.port, 'single', roundSeconds * 1_000);
     return await load(server.port, 'single', roundSeconds * 2_000, ratePerSecond);
@@ -173,10 +160,10 @@ async function load(port: number, mode: Mode, durationMs: number, ratePerSecond?
   const make = mode === 'single' ? () => makeEvent(now) : () => makeBatch(now, batchSize);
   const prepared: Buffer[] = [];
   const wanted = mode === 'single' ? 20_000 : 1_000;
-  for (let index = 0; index < wanted; index += 1) prepared.push(buildRequest('/v1/events', key, make()));
+  for (let index = 0; index < wanted; index += 1) prepared.push(buildRequest('/v1/events', benchKey, make()));
   let sent = 0;
   // Beyond the prepared ones, bodies are made on the way: the generator has a core of its own.
-  const next = () => (sent < prepared.length ? prepared[sent++]! : buildRequest('/v1/events', key, make()));
+  const next = () => (sent < prepared.length ? prepared[sent++]! : buildRequest('/v1/events', benchKey, make()));
   return applyLoad({
     host: '127.0.0.1',
     port,
@@ -197,32 +184,4 @@ function pinSelf(log: (line: string) => void): boolean {
     log('taskset is not here: server and generator share the cores');
     return false;
   }
-}
-
-async function startServer(kind: 'collector' | 'ceiling', pinned: boolean): Promise<Server> {
-  const dir = await mkdtemp(join(tmpdir(), 'tributary-bench-'));
-  const child: ChildProcess = fork(fileURLToPath(new URL('./collector-server.ts', import.meta.url)), [kind, dir, key], {
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-  });
-  if (pinned && child.pid) execFileSync('taskset', ['-acp', '0', String(child.pid)], { stdio: 'ignore' });
-  const ended = new Promise<never>((_, reject) => {
-    child.once('exit', () => reject(new Error(`the ${kind} server ended`)));
-  });
-  ended.catch(() => undefined);
-  const answer = <T>(): Promise<T> =>
-    Promise.race([ended, new Promise<T>((resolve) => child.once('message', (message) => resolve(message as T)))]);
-  const { port } = await answer<{ port: number }>();
-  return {
-    port,
-    stats: () => {
-      const stats = answer<Stats>();
-      child.send('stats');
-      return stats;
-    },
-    async stop() {
-      child.kill('SIGKILL');
-      await ended.catch(() => undefined);
-      await rm(dir, { recursive: true, force: true });
-    },
-  };
 }

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openLmdbEventLog } from '@tributary/platform/event-log/lmdb';
+import { type Ask, askWarehouse, bareInsertRate, loggedBatches } from './bare-insert.ts';
 import type { BenchOptions, BenchResult } from './result.ts';
 
 /**
@@ -28,7 +29,7 @@ export async function benchEndToEnd(options: BenchOptions): Promise<BenchResult>
       appId: string;
       writeKey: string;
     };
-    const warehouse = askWarehouse(ports[2]!);
+    const warehouse = askWarehouse(`http://127.0.0.1:${ports[2]}`);
     const idle = await familyMemory(product.child.pid!);
     options.log(`family at rest: ${idle.rssMb} MB; load for ${seconds} s`);
     const load = await applyLoad({
@@ -41,7 +42,10 @@ export async function benchEndToEnd(options: BenchOptions): Promise<BenchResult>
       log: options.log,
     });
     options.log('ceiling: bare inserts of the same rows');
-    const ceiling = await bareInsert(warehouse, dir, options.quick ? 400_000 : 1_000_000);
+    const log = await openLmdbEventLog({ dir: join(dir, 'log'), partitions: 4 });
+    const batches = await loggedBatches(log, options.quick ? 400_000 : 1_000_000);
+    await log.dispose();
+    const ceiling = await bareInsertRate(warehouse, batches);
     const eventsPerSecond = Math.round(load.rows / load.seconds);
     return {
       name: 'end-to-end',
@@ -71,19 +75,6 @@ export async function benchEndToEnd(options: BenchOptions): Promise<BenchResult>
     await rm(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   }
 }
-
-type Ask = (sql: string, body?: string) => Promise<string>;
-
-const askWarehouse =
-  (port: number): Ask =>
-  async (sql, body) => {
-    const url = new URL(`http://127.0.0.1:${port}/?database=tributary&default_format=TSV`);
-    if (body !== undefined) url.searchParams.set('query', sql);
-    const response = await fetch(url, { method: 'POST', body: body ?? sql });
-    const text = await response.text();
-    if (!response.ok) throw new Error(text.slice(0, 500));
-    return text.trim();
-  };
 
 async function startProduct(
   dir: string,
@@ -278,63 +269,6 @@ function post(agent: Agent, options: { collectorPort: number; writeKey: string }
     outgoing.on('error', reject);
     outgoing.end(body);
   });
-}
-
-/** Blocks as they lie in the event log: the very bytes that the product inserted. */
-async function readLoggedBatches(
-  dir: string,
-  rows: number,
-): Promise<{ readonly body: string; readonly rows: number }[]> {
-  const log = await openLmdbEventLog({ dir: join(dir, 'log'), partitions: 4 });
-  const reader = await log.openReader({ group: 'bench' });
-  const batches: { body: string; rows: number }[] = [];
-  let open: Uint8Array[] = [];
-  let openRows = 0;
-  for (let total = 0; total < rows; ) {
-    const records = await reader.next({ maxBytes: 8_000_000, waitMs: 1_000 });
-    if (records.length === 0) break;
-    for (const record of records) {
-      if (record.header.kind !== 'events') continue;
-      open.push(record.body);
-      openRows += record.header.count;
-      total += record.header.count;
-      if (openRows < 50_000) continue;
-      batches.push({ body: Buffer.concat(open).toString('utf8'), rows: openRows });
-      open = [];
-      openRows = 0;
-    }
-  }
-  await reader.dispose();
-  await log.dispose();
-  return batches;
-}
-
-/** Rows/s of the engine's own insert of the same bytes, 50,000 rows at a time, warm, one writer, nothing beside it. */
-async function bareInsert(warehouse: Ask, dir: string, rows: number): Promise<number> {
-  const batches = await readLoggedBatches(dir, rows);
-  await warehouse('DROP TABLE IF EXISTS bench_bare');
-  await warehouse(
-    'CREATE TABLE bench_bare AS events ENGINE = MergeTree PARTITION BY toYYYYMM(occurred_at) ORDER BY (app_id, event_name, occurred_at, event_id)',
-  );
-  const added = await warehouse(
-    "SELECT 'PROJECTION', name FROM system.projections WHERE database = 'tributary' AND table = 'bench_bare' UNION ALL SELECT 'INDEX', name FROM system.data_skipping_indices WHERE database = 'tributary' AND table = 'bench_bare'",
-  );
-  for (const line of added.split('\n').filter(Boolean)) {
-    const [kind, name] = line.split('\t');
-    await warehouse(`ALTER TABLE bench_bare DROP ${kind} ${name}`);
-  }
-  const [first] = batches;
-  if (!first) throw new Error('The event log holds too little for the ceiling.');
-  await warehouse('INSERT INTO bench_bare FORMAT JSONEachRow', first.body);
-  const startedAt = performance.now();
-  let inserted = 0;
-  for (const batch of batches) {
-    await warehouse('INSERT INTO bench_bare FORMAT JSONEachRow', batch.body);
-    inserted += batch.rows;
-  }
-  const perSecond = Math.round(inserted / ((performance.now() - startedAt) / 1_000));
-  await warehouse('DROP TABLE bench_bare');
-  return perSecond;
 }
 
 interface Memory {

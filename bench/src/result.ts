@@ -1,8 +1,12 @@
 import { cpus, totalmem } from 'node:os';
 
+export type Runtime = 'node' | 'bun';
+
 export interface BenchOptions {
   /** At most 3 minutes once the data set lies there. */
   readonly quick: boolean;
+  /** What the collector's server runs on. Default `node`. */
+  readonly runtime?: Runtime;
   /** Progress; goes to standard error. */
   readonly log: (line: string) => void;
 }

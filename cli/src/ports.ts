@@ -37,6 +37,8 @@ export interface Ports {
   eventLog(): Promise<EventLog>;
   /** Reachable and migrated when resolved: waits for the warehouse, since roles may start in any order. */
   warehouse(): Promise<Warehouse>;
+  /** The same store for readers: as the user that may only read, where one is configured. */
+  warehouseReader(): Promise<Warehouse>;
   /** Reachable and migrated when resolved. Embedded, only one process may ask for it. */
   relational(): Promise<Relational>;
   directory(): Promise<Directory>;
@@ -81,11 +83,15 @@ export function createPorts(config: Config, role: string): Ports {
     signingSecret: () => readOrCreateSigningSecret(config),
     liveBus: once('live bus', () => openLiveBus(config, { ...told, ipc: process.send !== undefined })),
     cache: once('cache', () => openCache(config, told)),
-    eventLog: once('event log', () => openEventLog(config)),
+    eventLog: once('event log', () => openEventLog(config, told)),
     warehouse: once('warehouse', async () => {
       const warehouse = await openWarehouse(config, told);
       await untilReachable('warehouse', logger, () => migrateWarehouse(config));
       return warehouse;
+    }),
+    warehouseReader: once('warehouse reader', async () => {
+      await ports.warehouse();
+      return openWarehouse(config, { ...told, reader: true });
     }),
     relational,
     directory: once('directory', () =>

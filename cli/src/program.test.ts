@@ -27,7 +27,15 @@ describe('configOf', () => {
 describe('the command line', () => {
   it('describes every command and option', () => {
     const program = buildProgram({});
-    expect(program.commands.map((command) => command.name())).toEqual(['serve', 'init', 'migrate', 'backup', 'restore', 'simulate']);
+    expect(program.commands.map((command) => command.name())).toEqual([
+      'serve',
+      'init',
+      'migrate',
+      'backup',
+      'restore',
+      'dead-letters',
+      'simulate',
+    ]);
     for (const command of program.commands) {
       expect(command.description()).not.toBe('');
       expect(command.options.filter((option) => option.description === '')).toEqual([]);

@@ -1,5 +1,6 @@
 import { CodedError, type Config, loadConfig } from '@tributary/schema';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import type { DeadLetterSelection } from './dead-letters.ts';
 import { type InitGiven, platforms } from './init-given.ts';
 import { ownUrl } from './own-url.ts';
 import { parseRoles, roleNames, serveRoles } from './serve-roles.ts';
@@ -72,7 +73,7 @@ export function buildProgram(env: Env): Command {
       const overlay = overlayOf(command);
       if (given.role !== 'all') {
         if (given.demo) throw new CodedError('CONFIG_INVALID', { message: '--demo goes with --role all only.' });
-        return serveRoles(configOf(env, overlay), parseRoles(given.role));
+        return serveRoles(configOf(env, overlay), parseRoles(given.role), overlay);
       }
       const { serveAll, resolveFreePorts } = await import('./serve-all.ts');
       const resolved = await resolveFreePorts(configOf(env, overlay), overlay);
@@ -122,6 +123,41 @@ export function buildProgram(env: Env): Command {
     const config = configOf(env, overlayOf(command));
     await (await import('./backup.ts')).runRestore(config, given.from, { replace: given.replace === true }, print);
   });
+
+  const letters = program.command('dead-letters').description('refused events: look at them, mend them, replay them');
+  const ofApp = (command: Command) =>
+    withSettings(command)
+      .requiredOption('--app <id>', 'the app whose refused events are meant')
+      .option('--code <code>', 'only those refused for this reason (docs/errors.md)')
+      .option('--stage <stage>', 'only those refused by the collector or the consumer')
+      .option('--days <days>', 'how far back', wholeNumber, 7)
+      .option('--limit <count>', 'how many', wholeNumber, 50);
+  ofApp(letters.command('list').description('newest first, a line each')).action(
+    async (given: DeadLetterSelection, command: Command) =>
+      (await import('./dead-letters.ts')).listDeadLetters(configOf(env, overlayOf(command)), given, print),
+  );
+  withSettings(letters.command('show').description('one of them, with its payload as it came'))
+    .argument('<id>', 'its id, as list shows it')
+    .requiredOption('--app <id>', 'its app')
+    .action(async (id: string, given: { app: string }, command: Command) =>
+      (await import('./dead-letters.ts')).showDeadLetter(configOf(env, overlayOf(command)), given.app, id, print),
+    );
+  ofApp(letters.command('replay').description('give them to the collector again, mended or as they came'))
+    .option('--id <ids...>', 'these alone; without it all that fit the other options')
+    .option('--fix <path=value...>', 'set a value of the payload before (JSON or text); path= removes it')
+    .option('--key <text>', 'go on with a replay that was cut off')
+    .option('--dry-run', 'say how many it would be')
+    .action(
+      async (
+        given: DeadLetterSelection & { id?: string[]; fix?: string[]; key?: string; dryRun?: boolean },
+        command: Command,
+      ) => {
+        const { parseFix, replayFromCli } = await import('./dead-letters.ts');
+        const { id = [], fix = [], dryRun = false, ...rest } = given;
+        const replay = { ...rest, ids: id, fixes: fix.map(parseFix), dryRun };
+        await replayFromCli(configOf(env, overlayOf(command)), replay, print);
+      },
+    );
 
   withSettings(program.command('simulate').description("post the demo world's traffic to a collector until stopped"))
     .option('--rate <events>', 'events per second', wholeNumber, 12)

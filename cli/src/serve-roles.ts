@@ -3,6 +3,7 @@ import { createOpsHandler, serveOps } from '@tributary/platform/ops-server';
 import { CodedError, type Config, subgraphNames } from '@tributary/schema';
 import { createPorts, type Ports } from './ports.ts';
 import { type RunningRole, untilStopped } from './role.ts';
+import { hasWorkers, startCollectorWorkers, workerRole } from './roles/collector-workers.ts';
 import { readyMessage } from './supervisor.ts';
 
 /** Role names that `--role` takes, beside `all`. */
@@ -16,10 +17,11 @@ export const roleNames = [
   'gateway',
   'web',
 ] as const;
-export type RoleName = (typeof roleNames)[number];
+export type RoleName = (typeof roleNames)[number] | typeof workerRole;
 
 /** Roles that have a port of their own for health, readiness and metrics. */
 const ownPort = new Set<RoleName>([
+  workerRole,
   'warehouse',
   'collector',
   'gateway',
@@ -33,7 +35,7 @@ export function parseRoles(text: string): readonly RoleName[] {
     .split(',')
     .map((part) => part.trim())
     .filter(Boolean);
-  const unknown = given.filter((name) => !(roleNames as readonly string[]).includes(name));
+  const unknown = given.filter((name) => name !== workerRole && !(roleNames as readonly string[]).includes(name));
   if (unknown.length > 0 || given.length === 0) {
     throw new CodedError('CONFIG_INVALID', {
       message: `Unknown role: ${unknown.join(', ') || '(none given)'}. There are: all, ${roleNames.join(', ')}.`,
@@ -43,12 +45,20 @@ export function parseRoles(text: string): readonly RoleName[] {
 }
 
 /** Each role is imported when it is started, so that a collector does not load the graph. */
-async function startRole(ports: Ports, name: RoleName, family: () => ReadyReport | null): Promise<RunningRole> {
+async function startRole(
+  ports: Ports,
+  name: RoleName,
+  family: () => ReadyReport | null,
+  overlay: Readonly<Record<string, string>>,
+): Promise<RunningRole> {
   switch (name) {
     case 'warehouse':
       return (await import('./roles/warehouse.ts')).startWarehouseRole(ports);
     case 'collector':
+      if (hasWorkers(ports.config)) return startCollectorWorkers(ports, family, overlay);
       return (await import('./roles/ingest.ts')).startCollectorRole(ports, family);
+    case workerRole:
+      return (await import('./roles/ingest.ts')).startCollectorWorkerRole(ports);
     case 'consumer':
       return (await import('./roles/ingest.ts')).startConsumerRole(ports);
     case 'attribution':
@@ -68,9 +78,13 @@ async function startRole(ports: Ports, name: RoleName, family: () => ReadyReport
 
 /**
  * Runs the given roles in this process until a signal comes or the parent is gone, then drains and releases in reverse
- * order. A role that can't start ends the process with what was started before it released.
+ * order. `overlay` holds the variables that the command line set, for the processes that a role starts. A role that can't start ends the process with what was started before it released.
  */
-export async function serveRoles(config: Config, names: readonly RoleName[]): Promise<void> {
+export async function serveRoles(
+  config: Config,
+  names: readonly RoleName[],
+  overlay: Readonly<Record<string, string>> = {},
+): Promise<void> {
   const ports = createPorts(config, names.join(','));
   // A supervised child says of itself what the family says, once it was told.
   let familyReport: ReadyReport | null = process.send ? { ok: false, checks: { family: 'starting' } } : null;
@@ -81,7 +95,7 @@ export async function serveRoles(config: Config, names: readonly RoleName[]): Pr
   const stopped = untilStopped();
   try {
     const running: RunningRole[] = [];
-    for (const name of names) running.push(await startRole(ports, name, () => familyReport));
+    for (const name of names) running.push(await startRole(ports, name, () => familyReport, overlay));
     if (!names.some((name) => ownPort.has(name)) && !process.send) await serveOwnOps(ports, running);
     const urls = Object.assign({}, ...running.map((role) => role.urls)) as Record<string, string>;
     ports.logger.info({ urls }, `ready: ${names.join(', ')}`);

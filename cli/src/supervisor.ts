@@ -8,6 +8,10 @@ export interface ChildSpec {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Bound of its JavaScript heap. Node would let garbage grow with the machine's memory. */
   readonly heapMb?: number;
+  /** The runtime; absent = this process's own. */
+  readonly execPath?: string;
+  /** Further options of the runtime. */
+  readonly execArgv?: readonly string[];
 }
 
 export interface SupervisorOptions {
@@ -61,7 +65,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
         env: { ...process.env, ...entry.spec.env },
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
         serialization: 'json',
-        ...(entry.spec.heapMb ? { execArgv: [`--max-old-space-size=${entry.spec.heapMb}`] } : {}),
+        ...runtimeOf(entry.spec),
       });
       entry.child = child;
       const undo = options.onChild?.(entry.spec, child);
@@ -120,6 +124,12 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       for (const name of [...kept.keys()].reverse()) await stop(name);
     },
   };
+}
+
+function runtimeOf({ execPath, execArgv, heapMb }: ChildSpec) {
+  const argv = [...(heapMb ? [`--max-old-space-size=${heapMb}`] : []), ...(execArgv ?? [])];
+  // Another runtime does not know this one's options, which fork would hand on.
+  return { ...(execPath ? { execPath } : {}), ...(argv.length > 0 || execPath ? { execArgv: argv } : {}) };
 }
 
 function endChild(child: ChildProcess, graceMs: number): Promise<void> {

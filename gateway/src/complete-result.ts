@@ -29,8 +29,3 @@ export function completeResult<T extends ExecutorResult>(result: T): T {
     ...(Object.keys(extensions).length ? { extensions } : {}),
   } as unknown as T;
 }
-
-/** Error objects in their plain form. */
-export function plainErrors(errors: readonly (GraphQLError | GraphQLFormattedError)[]): GraphQLFormattedError[] {
-  return errors.map((error) => (error instanceof GraphQLError ? error.toJSON() : error));
-}

@@ -1,24 +1,32 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
+import type { Cache } from '@tributary/platform/cache';
+import { createMemoryCache } from '@tributary/platform/cache/memory';
 import type { Clock } from '@tributary/platform/clock';
 import type { Directory } from '@tributary/platform/directory';
+import type { LiveBus } from '@tributary/platform/live-bus';
 import type { Logger } from '@tributary/platform/logger';
 import type { Metrics } from '@tributary/platform/metrics';
 import { type Caller, CodedError, type Config } from '@tributary/schema';
 import type { FormattedExecutionResult } from 'graphql';
+import { explorerRoutes } from './explorer/explorer.ts';
+import { createGraphs, fixedGraph, type Graph, type Graphs } from './graphs.ts';
 import { createLiveConnections } from './live-connections.ts';
 import { createGatewayMetrics, type GatewayMetrics } from './metrics.ts';
-import { createOperations, type Graph } from './operations.ts';
-import { createAuthenticator, createCallerSigner } from './pipeline/auth.ts';
-import { createOperationInspector } from './pipeline/limits.ts';
+import { createOperations, type Operations } from './operations.ts';
+import { type CallerSigner, createAuthenticator, createCallerSigner } from './pipeline/auth.ts';
+import { createFreshness, type Freshness } from './pipeline/freshness.ts';
+import { createOperationInspector, longestCachedText } from './pipeline/limits.ts';
+import { createRateLimiter } from './pipeline/rate-limit.ts';
+import { createResponseCache } from './pipeline/response-cache.ts';
 import { createSessions } from './pipeline/sessions.ts';
+import { createTrustedDocuments, type DocumentManifest, readManifest } from './pipeline/trusted-documents.ts';
 import { createDocumentValidator } from './pipeline/validate.ts';
-import { createQueryExecutor } from './query-executor.ts';
 import { openStaticSite, type StaticSite } from './static-site/static-site.ts';
 import type { SubgraphClient } from './subgraph-client.ts';
-import { createSubscriptionEngine, type SubscriptionStats } from './subscriptions/engine.ts';
-import { buildSupergraph } from './supergraph.ts';
-import { createSupergraphSource } from './supergraph-source.ts';
+import type { SubscriptionStats } from './subscriptions/engine.ts';
+import { createSupergraphSource, type SupergraphSource } from './supergraph-source.ts';
 import { createGraphqlHttp } from './transport/graphql-http.ts';
 import { createGraphqlSse } from './transport/graphql-sse.ts';
 import { createGraphqlWebSocket, type GraphqlWebSocketOptions, refuseUpgrade } from './transport/graphql-ws.ts';
@@ -42,6 +50,15 @@ export interface GatewayDeps {
   /** The console's files; null or absent = none. */
   readonly staticSite?: { readonly dir: string } | null;
   readonly metrics?: Metrics;
+  /** Holds cost buckets, answers and registered documents for all gateways. Default: one of this process. */
+  readonly cache?: Cache;
+  /** Tells of new data, so that kept answers give way. Without it an answer is good for its whole `maxAge`. */
+  readonly liveBus?: Pick<LiveBus, 'subscribe'>;
+  /**
+   * The console's operations, `{hash: text}` or Apollo's manifest. With one, console sessions run nothing else. Default:
+   * `trusted-documents.json` in the console's directory, if it is there.
+   */
+  readonly trustedDocumentsFile?: string;
   /** Default 12 h. */
   readonly sessionTtlMs?: number;
   readonly tuning?: Partial<GatewayTuning>;
@@ -58,6 +75,8 @@ export interface GatewayTuning extends GraphqlWebSocketOptions {
   /** Given to running requests at disposal. */
   readonly drainMs: number;
   readonly sseDrainTimeoutMs: number;
+  /** Of one query or mutation; then QUERY_TIMEOUT, and its subgraph requests are aborted. */
+  readonly operationTimeoutMs: number;
 }
 
 export interface Gateway {
@@ -92,6 +111,7 @@ const defaultTuning: GatewayTuning = {
   initTimeoutMs: 3_000,
   drainMs: 5_000,
   sseDrainTimeoutMs: 30_000,
+  operationTimeoutMs: 30_000,
 };
 const defaultSessionTtlMs = 12 * 3_600_000;
 
@@ -111,18 +131,29 @@ export async function createGateway(deps: GatewayDeps): Promise<Gateway> {
   const { logger, clock } = deps;
   const tuning = { ...defaultTuning, ...deps.tuning };
   const metrics = createGatewayMetrics(deps.metrics);
-  const graphs = createGraphs({ ...deps, subgraphs: deps.subgraphs.map(metrics.timed) }, tuning);
-  const transports = createTransports(deps, tuning, graphs, metrics);
+  const signer = createCallerSigner({ secret: deps.signingSecret, clock });
+  const clients = deps.subgraphs.map(metrics.timed);
+  tellOfFaults(deps);
+  const manifest = await openManifest(deps);
+  let warmUp: (graph: Graph) => void = () => {};
+  const graphs = createGraphs({ ...tuning, clients, signer, logger, warm: (graph) => warmUp(graph) });
+  const source = createSource(deps, tuning, graphs);
+  const freshness = await createFreshness({ liveBus: deps.liveBus ?? null, directory: deps.directory, clock });
+  const operations = createPipeline(deps, { tuning, graphs, signer, freshness, manifest });
+  warmUp = (graph) => warm(graph, operations, manifest, logger);
+  const transports = createTransports(deps, { tuning, metrics, manifest, operations });
   const site = await openSite(deps);
   const server = createServer(serverOptions);
-  const stats = () => ({ ...graphs.subscriptions.stats(), sockets: transports.sockets.size });
+  const stats = () => ({ ...graphs.stats(), sockets: transports.sockets.size });
   metrics.observe(stats);
   let disposing: Promise<void> | null = null;
 
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const requestId = requestIdOf(request);
-    response.setHeader('x-request-id', requestId);
-    const route = transports.routes.get(pathOf(request)) ?? fallbackRoute(site);
+    const path = pathOf(request);
+    // The busiest path writes all its headers at once, which is cheaper.
+    if (path !== '/graphql') response.setHeader('x-request-id', requestId);
+    const route = transports.routes.get(path) ?? fallbackRoute(site);
     Promise.resolve(route(request, response, requestId)).catch((error: unknown) => {
       logger.error({ err: error, requestId }, 'a request failed');
       sendError(response, new CodedError('INTERNAL'), requestId);
@@ -136,12 +167,13 @@ export async function createGateway(deps: GatewayDeps): Promise<Gateway> {
   });
 
   async function dispose(): Promise<void> {
-    await graphs.source?.dispose();
+    await source?.dispose();
+    freshness.dispose();
     const stopped = stopServer(server, tuning.drainMs);
     // Connections first: a client whose connection goes away subscribes again elsewhere, one whose operation completes does not.
     transports.connections.dispose();
     await transports.sockets.dispose();
-    graphs.subscriptions.dispose();
+    graphs.endSubscriptions();
     await stopped;
     await graphs.dispose();
     await Promise.all(deps.subgraphs.map((client) => client.dispose()));
@@ -150,18 +182,18 @@ export async function createGateway(deps: GatewayDeps): Promise<Gateway> {
   return {
     async listen() {
       const url = await listenOn(server, deps.config.host, deps.config.ports.gateway);
-      await graphs.load();
-      logger.info({ url, graph: graphs.current() !== null }, 'the gateway listens');
+      await loadGraph(deps, graphs, source);
+      logger.info({ url, graph: graphs.of(null) !== null }, 'the gateway listens');
       return { url };
     },
     async executeInternal(query, variables, caller) {
-      const graph = graphs.current();
+      const graph = graphs.of({ partnerId: caller.partnerId ?? null });
       if (!graph) throw new CodedError('NOT_READY');
       const asked = { ...caller, expiresAt: Math.max(caller.expiresAt, clock.now() + 1_000) };
-      const context = { callerToken: graphs.signer.signCaller(asked), requestId: caller.requestId };
+      const context = { callerToken: signer.signCaller(asked), requestId: caller.requestId };
       return graph.queries.execute({ query, variables }, context);
     },
-    updateSupergraph: graphs.use,
+    updateSupergraph: (sdl) => graphs.use(fixedGraph(sdl)),
     stats,
     dispose: () => (disposing ??= dispose()),
   };
@@ -189,103 +221,135 @@ function fallbackRoute(site: StaticSite | null): Route {
     site ? site.serve(request, response, requestId) : sendError(response, new CodedError('NOT_FOUND'), requestId);
 }
 
-/** The composed graph and what runs operations on it. */
-function createGraphs(deps: GatewayDeps, tuning: GatewayTuning) {
-  const { logger } = deps;
-  const signer = createCallerSigner({ secret: deps.signingSecret, clock: deps.clock });
-  for (const client of deps.subgraphs) {
+/** Faults whose cause callers do not see. */
+function tellOfFaults({ subgraphs, logger }: GatewayDeps): void {
+  for (const client of subgraphs) {
     client.onUnexpectedError?.((error, { requestId }) =>
       logger.error({ err: error, requestId, subgraph: client.name }, 'a resolver failed'),
     );
   }
-  const subscriptions = createSubscriptionEngine({
-    clients: deps.subgraphs,
-    signer,
-    logger,
-    totalsFields: tuning.totalsFields,
-    reopenDelaysMs: tuning.reopenDelaysMs,
-  });
-  let graph: Graph | null = null;
-
-  async function use(sdl: string): Promise<void> {
-    const supergraph = buildSupergraph(sdl);
-    if (graph?.supergraph.id === supergraph.id) return;
-    if (graph) graph.queries.updateSupergraph(sdl);
-    const queries = graph?.queries ?? (await createQueryExecutor({ clients: deps.subgraphs, sdl, logger }));
-    graph = { supergraph, queries };
-    subscriptions.useSupergraph(supergraph);
-  }
-  const source =
-    deps.supergraphSdl === undefined
-      ? createSupergraphSource({
-          clients: deps.subgraphs,
-          logger,
-          onSdl: use,
-          retryMs: tuning.supergraphRetryMs,
-          pollMs: tuning.supergraphPollMs,
-        })
-      : null;
-
-  return {
-    signer,
-    subscriptions,
-    source,
-    use,
-    current: () => graph,
-    async load() {
-      if (deps.supergraphSdl !== undefined) return use(deps.supergraphSdl);
-      try {
-        await source?.refresh();
-      } catch (error) {
-        if (!(error instanceof CodedError) || error.code !== 'SUBGRAPH_UNAVAILABLE') throw error;
-        logger.warn({ err: error }, 'a subgraph cannot be reached yet');
-      }
-      source?.start();
-    },
-    dispose: async () => graph?.queries.dispose(),
-  };
 }
 
-function createTransports(
-  deps: GatewayDeps,
-  tuning: GatewayTuning,
-  graphs: ReturnType<typeof createGraphs>,
-  metrics: GatewayMetrics,
-) {
+function createSource(deps: GatewayDeps, tuning: GatewayTuning, graphs: Graphs): SupergraphSource | null {
+  if (deps.supergraphSdl !== undefined) return null;
+  return createSupergraphSource({
+    clients: deps.subgraphs,
+    logger: deps.logger,
+    onComposed: graphs.use,
+    retryMs: tuning.supergraphRetryMs,
+    pollMs: tuning.supergraphPollMs,
+  });
+}
+
+async function loadGraph(deps: GatewayDeps, graphs: Graphs, source: SupergraphSource | null): Promise<void> {
+  if (deps.supergraphSdl !== undefined) return graphs.use(fixedGraph(deps.supergraphSdl));
+  try {
+    await source?.refresh();
+  } catch (error) {
+    if (!(error instanceof CodedError) || error.code !== 'SUBGRAPH_UNAVAILABLE') throw error;
+    deps.logger.warn({ err: error }, 'a subgraph cannot be reached yet');
+  }
+  source?.start();
+}
+
+/** Rejects for a file that is there and is no manifest: to run without it would let more through than its owner thinks. */
+async function openManifest(deps: GatewayDeps): Promise<DocumentManifest> {
+  const file =
+    deps.trustedDocumentsFile ?? (deps.staticSite ? join(deps.staticSite.dir, 'trusted-documents.json') : null);
+  const manifest = file === null ? null : await readManifest(file);
+  if (manifest) deps.logger.info({ file, documents: manifest.size }, 'trusted documents are loaded');
+  else if (deps.trustedDocumentsFile !== undefined)
+    throw new CodedError('CONFIG_INVALID', { message: `There is no ${file}.` });
+  return manifest ?? new Map();
+}
+
+/** Plans of the trusted documents. One that does not fit (the partners' graph holds less) is told when somebody asks it. */
+function warm(graph: Graph, operations: Operations, manifest: DocumentManifest, logger: Logger): void {
+  for (const text of new Set(manifest.values())) {
+    try {
+      operations.warm(graph, text);
+    } catch (error) {
+      logger.debug({ err: error }, 'a trusted document does not fit this graph');
+    }
+  }
+}
+
+interface TransportParts {
+  readonly tuning: GatewayTuning;
+  readonly metrics: GatewayMetrics;
+  readonly manifest: DocumentManifest;
+  readonly operations: Operations;
+}
+
+function createTransports(deps: GatewayDeps, parts: TransportParts) {
   const { logger, clock, directory } = deps;
+  const { tuning } = parts;
   const ttlMs = deps.sessionTtlMs ?? defaultSessionTtlMs;
   const secure = isHttps(deps);
   // The prefix makes browsers refuse the cookie from a subdomain or over plain HTTP.
   const cookieName = secure ? '__Host-tributary_session' : 'tributary_session';
   const sameOrigin = createSameOrigin(deps.config.publicUrl);
   const sessions = createSessions({ secret: deps.signingSecret, clock, ttlMs });
-  const authenticator = createAuthenticator({ directory, sessions, sameOrigin, cookieName });
+  const sessionsTrustedOnly = () => parts.manifest.size > 0;
+  const authenticator = createAuthenticator({ directory, sessions, sameOrigin, cookieName, sessionsTrustedOnly });
   const connections = createLiveConnections({ authenticator, directory, clock });
-  const inspect = createOperationInspector();
-  const operations = createOperations({
-    graph: graphs.current,
-    inspect,
-    validate: createDocumentValidator(),
-    subscriptions: graphs.subscriptions,
-    signer: graphs.signer,
-  });
-  const shared = { authenticator, operations, connections, logger };
+  const shared = { authenticator, operations: parts.operations, connections, logger };
   const routes = new Map<string, Route>([
-    [
-      '/graphql',
-      createGraphqlHttp({ graph: graphs.current, authenticator, inspect, signer: graphs.signer, logger, metrics }),
-    ],
+    ['/graphql', createGraphqlHttp({ ...shared, metrics: parts.metrics })],
     [
       '/graphql/stream',
       createGraphqlSse({ ...shared, pingIntervalMs: tuning.pingIntervalMs, drainTimeoutMs: tuning.sseDrainTimeoutMs }),
     ],
     ['/session', createSessionRoutes({ authenticator, sessions, connections, sameOrigin, cookieName, secure, ttlMs })],
+    ...explorerRoutes({ authenticator }),
   ]);
   const { opsHandler } = deps;
   if (opsHandler) for (const path of opsPaths) routes.set(path, (request, response) => opsHandler(request, response));
   return {
     routes,
     connections,
-    sockets: createGraphqlWebSocket({ ...shared, options: tuning, onSlowSocket: metrics.slowSocket }),
+    sockets: createGraphqlWebSocket({ ...shared, options: tuning, onSlowSocket: parts.metrics.slowSocket }),
+  };
+}
+
+interface PipelineParts {
+  readonly tuning: GatewayTuning;
+  readonly graphs: Graphs;
+  readonly signer: CallerSigner;
+  readonly freshness: Freshness;
+  readonly manifest: DocumentManifest;
+}
+
+function createPipeline(deps: GatewayDeps, { tuning, graphs, signer, freshness, manifest }: PipelineParts): Operations {
+  const { clock, directory } = deps;
+  const cache = deps.cache ?? createMemoryCache({ clock });
+  return createOperations({
+    graphOf: graphs.of,
+    inspect: createOperationInspector(),
+    validate: createDocumentValidator(),
+    documents: createTrustedDocuments({ cache, manifest: () => manifest }),
+    limiter: createRateLimiter(cache),
+    responses: createResponseCache({ cache, clock }),
+    freshness,
+    appIdsOf: createAppIndex(directory),
+    signer,
+    timeoutMs: tuning.operationTimeoutMs,
+    longestKeptText: longestCachedText,
+  });
+}
+
+/** Ids of a tenant's apps, indexed once per snapshot. */
+function createAppIndex(directory: Directory): (tenantId: string) => ReadonlySet<string> {
+  const indexes = new WeakMap<object, Map<string, ReadonlySet<string>>>();
+  return (tenantId) => {
+    const snapshot = directory.current();
+    const index = indexes.get(snapshot) ?? new Map<string, ReadonlySet<string>>();
+    indexes.set(snapshot, index);
+    let ids = index.get(tenantId);
+    if (!ids) {
+      ids = new Set(snapshot.apps.filter((app) => app.tenantId === tenantId).map(({ appId }) => appId));
+      index.set(tenantId, ids);
+    }
+    return ids;
   };
 }

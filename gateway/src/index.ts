@@ -4,5 +4,5 @@ export { createRemoteSubgraphClient, type RemoteSubgraphOptions } from './remote
 export { createStaticServer, type StaticServerDeps } from './static-site/static-server.ts';
 export type { SubgraphClient, SubgraphRequest } from './subgraph-client.ts';
 export type { SubscriptionStats } from './subscriptions/engine.ts';
-export { composeSupergraph, type SubgraphSdl } from './supergraph.ts';
+export { composePartnerSupergraph, composeSupergraph, type SubgraphSdl } from './supergraph.ts';
 export type { OpsHandler } from './transport/http-server.ts';

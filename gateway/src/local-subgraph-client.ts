@@ -13,7 +13,7 @@ import {
 } from 'graphql';
 import { createLru } from './lru.ts';
 import { formatResolverError, toGraphQLError } from './pipeline/format-error.ts';
-import type { SubgraphClient, SubgraphRequest } from './subgraph-client.ts';
+import { reasonOf, type SubgraphClient, type SubgraphRequest } from './subgraph-client.ts';
 
 /** What the gateway needs of a subgraph in its own process; `Subgraph` of the subgraphs folder fits it. */
 export interface LocalSubgraph {
@@ -93,7 +93,8 @@ export function createLocalSubgraphClient(subgraph: LocalSubgraph): SubgraphClie
       try {
         const operation = prepare(request.query);
         if ('errors' in operation) return failed(operation.errors[0], request);
-        return shaped(await execute(argsOf(operation.document, request, request.signal)), request);
+        const running = execute(argsOf(operation.document, request, request.signal));
+        return shaped(await untilAborted(running, request.signal), request);
       } catch (error) {
         return failed(error, request);
       }
@@ -126,6 +127,17 @@ export function createLocalSubgraphClient(subgraph: LocalSubgraph): SubgraphClie
       prepared.clear();
     },
   };
+}
+
+/** graphql-js goes on whoever has left; resolvers see the signal themselves. Rejects with the reason where that is one of ours. */
+function untilAborted<T>(running: T | Promise<T>, signal: AbortSignal | undefined): T | Promise<T> {
+  if (!signal || !(running instanceof Promise)) return running;
+  return new Promise((resolve, reject) => {
+    const leave = () => reject(reasonOf(signal));
+    if (signal.aborted) leave();
+    signal.addEventListener('abort', leave, { once: true });
+    running.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
+  });
 }
 
 /** Locations point into the planner's text, which nobody sees. */

@@ -4,7 +4,7 @@ import { createClient, type Client as WebSocketClient } from 'graphql-ws/client'
 import { Pool } from 'undici';
 import { WebSocket } from 'ws';
 import { isErrorCode, toGraphQLError } from './pipeline/format-error.ts';
-import type { SubgraphClient, SubgraphRequest } from './subgraph-client.ts';
+import { reasonOf, type SubgraphClient, type SubgraphRequest } from './subgraph-client.ts';
 import { createEventQueue } from './subscriptions/event-queue.ts';
 
 export interface RemoteSubgraphOptions {
@@ -67,6 +67,7 @@ export function createRemoteSubgraphClient(options: RemoteSubgraphOptions): Subg
     try {
       return await post(request);
     } catch (error) {
+      if (request.signal?.aborted) return { errors: [toGraphQLError(reasonOf(request.signal)).toJSON()] };
       // The server closed an idle socket just as the request went out: nothing was answered, and a read can be repeated.
       if (errorCode(error) === 'UND_ERR_SOCKET' && !isMutation(request.query)) {
         return post(request).catch((again: unknown) => refusal(again));

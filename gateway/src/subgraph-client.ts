@@ -1,3 +1,4 @@
+import { CodedError } from '@tributary/schema';
 import type { FormattedExecutionResult } from 'graphql';
 
 /** One operation for one subgraph. */
@@ -33,4 +34,9 @@ export interface SubgraphClient {
   /** Tells of faults whose cause callers do not see (in this process only; a remote subgraph logs its own). */
   onUnexpectedError?(report: (error: unknown, request: SubgraphRequest) => void): void;
   dispose(): Promise<void>;
+}
+
+/** Why a request was aborted: a coded reason (QUERY_TIMEOUT) as it is, a caller that left as SUBGRAPH_UNAVAILABLE. */
+export function reasonOf(signal: AbortSignal): CodedError {
+  return signal.reason instanceof CodedError ? signal.reason : new CodedError('SUBGRAPH_UNAVAILABLE');
 }

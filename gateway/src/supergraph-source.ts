@@ -2,7 +2,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '@tributary/platform/logger';
 import { CodedError } from '@tributary/schema';
 import type { SubgraphClient } from './subgraph-client.ts';
-import { composeSupergraph } from './supergraph.ts';
+import { composePartnerSupergraph, composeSupergraph, type SubgraphSdl } from './supergraph.ts';
+
+export interface ComposedGraphs {
+  readonly sdl: string;
+  /** What partners' keys ask; null = they can ask nothing. */
+  readonly partnerSdl: string | null;
+  readonly subgraphs: readonly SubgraphSdl[];
+}
 
 export interface SupergraphSource {
   /**
@@ -18,7 +25,7 @@ export interface SupergraphSource {
 export interface SupergraphSourceDeps {
   readonly clients: readonly SubgraphClient[];
   readonly logger: Logger;
-  readonly onSdl: (sdl: string) => Promise<void>;
+  readonly onComposed: (graphs: ComposedGraphs) => Promise<void>;
   readonly retryMs: number;
   readonly pollMs: number;
 }
@@ -36,7 +43,11 @@ export function createSupergraphSource(deps: SupergraphSourceDeps): SupergraphSo
     // Composition takes a few hundred ms of the event loop: only when a subgraph's text changed.
     const given = JSON.stringify(subgraphs);
     if (given === last) return;
-    await deps.onSdl(composeSupergraph(subgraphs));
+    await deps.onComposed({
+      sdl: composeSupergraph(subgraphs),
+      partnerSdl: composePartnerSupergraph(subgraphs),
+      subgraphs,
+    });
     last = given;
   }
 

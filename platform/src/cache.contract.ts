@@ -73,6 +73,13 @@ export function describeCacheContract(name: string, open: () => Promise<Cache>):
       expect(verdict).toMatchObject({ allowed: false, available: 3 });
     });
 
+    it('takes tokens back by a negative cost, up to the capacity', async () => {
+      const bucket = { capacity: 10, refillPerSecond: 0 };
+      await cache.takeTokens(key, { ...bucket, cost: 8 });
+      expect(await cache.takeTokens(key, { ...bucket, cost: -5 })).toMatchObject({ allowed: true, available: 7 });
+      expect(await cache.takeTokens(key, { ...bucket, cost: -5 })).toMatchObject({ allowed: true, available: 10 });
+    });
+
     it('can be disposed twice', async () => {
       await Promise.all([cache.dispose(), cache.dispose()]);
     });

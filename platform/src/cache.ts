@@ -18,6 +18,7 @@ export interface Cache {
 export interface TokenBucket {
   readonly capacity: number;
   readonly refillPerSecond: number;
+  /** Negative = tokens given back: always allowed, and never beyond the capacity. */
   readonly cost: number;
 }
 

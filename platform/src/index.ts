@@ -1,3 +1,4 @@
+export * from './blob-store.ts';
 export * from './cache.ts';
 export * from './clock.ts';
 export * from './directory.ts';

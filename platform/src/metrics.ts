@@ -1,4 +1,5 @@
 import {
+  AggregatorRegistry,
   Counter,
   type CounterConfiguration,
   collectDefaultMetrics,
@@ -41,4 +42,12 @@ export function createMetrics(role: string): Metrics {
     gauge: (definition) => once(definition.name, () => new Gauge({ ...definition, registers: [registry] })),
     histogram: (definition) => once(definition.name, () => new Histogram({ ...definition, registers: [registry] })),
   };
+}
+
+/** What a registry's metrics are at a moment, fit for another process. */
+export type MetricValues = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
+
+/** One text of Prometheus for the metrics of several processes: counts and buckets are summed. */
+export function aggregateMetrics(values: readonly MetricValues[]): Promise<string> {
+  return AggregatorRegistry.aggregate(values as never).metrics();
 }

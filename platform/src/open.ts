@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { CodedError, type Config } from '@tributary/schema';
+import type { BlobStore } from './blob-store.ts';
 import type { Cache } from './cache.ts';
 import type { Directory, DirectoryPublisher } from './directory.ts';
 import type { EventLog } from './event-log.ts';
@@ -18,15 +19,11 @@ export interface OpenOptions {
   readonly metrics?: Metrics;
 }
 
-/** Embedded: LMDB in `<dataDir>/log`. Throws CONFIG_INVALID for Kafka, which this version does not speak yet. */
-export async function openEventLog(config: Config): Promise<EventLog> {
+/** Embedded: LMDB in `<dataDir>/log`. Server: Kafka. */
+export async function openEventLog(config: Config, { logger }: OpenOptions = {}): Promise<EventLog> {
   if (config.eventLog.kafkaBrokers.length > 0) {
-    throw new CodedError('CONFIG_INVALID', {
-      message:
-        'TRIBUTARY_KAFKA_BROKERS is set, but the Kafka adapter of the event log is not in this version; it comes with ' +
-        'the exactly-once wave. Unset it to use the embedded log.',
-      details: { variable: 'TRIBUTARY_KAFKA_BROKERS' },
-    });
+    const { kafkaOptionsOf, openKafkaEventLog } = await import('./event-log/kafka.ts');
+    return openKafkaEventLog({ ...kafkaOptionsOf(config), ...(logger ? { logger } : {}) });
   }
   const { openLmdbEventLog } = await import('./event-log/lmdb.ts');
   return openLmdbEventLog({ dir: join(config.dataDir, 'log'), partitions: config.eventLog.partitions });
@@ -107,15 +104,24 @@ export async function openDirectoryPublisher(config: Config): Promise<DirectoryP
   return openLmdbDirectoryPublisher({ dir: join(config.dataDir, 'directory') });
 }
 
-/** Embedded: the child of `--role warehouse` on this host. Server: ClickHouse. The client is the same. */
-export async function openWarehouse(config: Config, { logger }: OpenOptions = {}): Promise<Warehouse> {
-  const { url, database, user, password } = config.warehouse;
+/**
+ * Embedded: the child of `--role warehouse` on this host. Server: ClickHouse. The client is the same. With `reader` it is the user that
+ * may only read, where one is configured.
+ */
+export async function openWarehouse(
+  config: Config,
+  { logger, reader = false }: OpenOptions & { readonly reader?: boolean } = {},
+): Promise<Warehouse> {
+  const { url, database } = config.warehouse;
+  const readOnly = reader && config.warehouseReader !== null;
+  const { user, password } = readOnly ? config.warehouseReader : config.warehouse;
   const { openClickHouseWarehouse } = await import('./warehouse/clickhouse.ts');
   return openClickHouseWarehouse({
     url: url ?? `http://127.0.0.1:${config.ports.warehouse}`,
     database,
     user,
     password,
+    readOnly,
     ...(logger ? { logger } : {}),
   });
 }
@@ -128,4 +134,10 @@ export async function bridgeChildLiveBus(config: Config): Promise<(bus: LiveBus,
   if (config.redisUrl) return () => () => undefined;
   const { bridgeLiveBus } = await import('./live-bus/ipc.ts');
   return bridgeLiveBus;
+}
+
+/** Files that are exported: `config.exportsDir`, in both forms; on servers a directory that the roles share. */
+export async function openBlobStore(config: Config): Promise<BlobStore> {
+  const { openDirectoryBlobStore } = await import('./blob-store/directory.ts');
+  return openDirectoryBlobStore({ dir: config.exportsDir });
 }

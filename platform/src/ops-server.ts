@@ -20,29 +20,48 @@ export interface OpsHandlerOptions {
 /** Answers the request and returns true, or leaves it untouched and returns false. */
 export type OpsHandler = (request: IncomingMessage, response: ServerResponse) => boolean;
 
+/** An answer as any server binding can give it. */
+export interface OpsAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** The answer to a request, or null where the path is none of these; for servers that are not node:http. Never rejects. */
+export type OpsAnswers = (method: string, path: string) => Promise<OpsAnswer> | null;
+
+const opsPaths: ReadonlySet<string> = new Set(['/health', '/ready', '/metrics']);
+
 /**
  * Answers `GET /health` (200 while the process can answer at all), `GET /ready` (200 or 503: whether work should be sent
- * here) and `GET /metrics`, to `HEAD` too. Never rejects or throws.
+ * here) and `GET /metrics`, to `HEAD` too.
  */
-export function createOpsHandler(options: OpsHandlerOptions): OpsHandler {
+export function createOpsAnswers(options: OpsHandlerOptions): OpsAnswers {
   const { role, metrics } = options;
-  return (request, response) => {
-    const path = (request.url ?? '').split('?', 1)[0];
-    if (path !== '/health' && path !== '/ready' && path !== '/metrics') return false;
-    if (request.method !== 'GET' && request.method !== 'HEAD') {
-      sendError(response, new CodedError('METHOD_NOT_ALLOWED'), { allow: 'GET, HEAD' });
-    } else if (path === '/health') {
-      sendJson(response, 200, { status: 'alive', role });
-    } else if (path === '/ready') {
-      void report(options).then(({ ok, checks }) => {
-        sendJson(response, ok ? 200 : 503, { status: ok ? 'ready' : 'not_ready', role, checks });
-      });
-    } else {
-      metrics.registry.metrics().then(
-        (text) => send(response, 200, metrics.registry.contentType, text),
-        () => sendError(response, new CodedError('INTERNAL')),
-      );
+  const answer = async (method: string, path: string): Promise<OpsAnswer> => {
+    if (method !== 'GET' && method !== 'HEAD')
+      return errorAnswer(new CodedError('METHOD_NOT_ALLOWED'), { allow: 'GET, HEAD' });
+    if (path === '/health') return jsonAnswer(200, { status: 'alive', role });
+    if (path === '/ready') {
+      const { ok, checks } = await report(options);
+      return jsonAnswer(ok ? 200 : 503, { status: ok ? 'ready' : 'not_ready', role, checks });
     }
+    try {
+      return answerOf(200, metrics.registry.contentType, await metrics.registry.metrics());
+    } catch {
+      return errorAnswer(new CodedError('INTERNAL'));
+    }
+  };
+  return (method, path) => (opsPaths.has(path) ? answer(method, path) : null);
+}
+
+/** `createOpsAnswers` over node:http. Never rejects or throws. */
+export function createOpsHandler(options: OpsHandlerOptions): OpsHandler {
+  const answers = createOpsAnswers(options);
+  return (request, response) => {
+    const answering = answers(request.method ?? 'GET', (request.url ?? '').split('?', 1)[0]!);
+    if (answering === null) return false;
+    void answering.then((answer) => send(response, answer));
     return true;
   };
 }
@@ -60,7 +79,7 @@ export async function serveOps(options: {
   readonly handler: OpsHandler;
 }): Promise<OpsServer> {
   const server = createServer((request, response) => {
-    if (!options.handler(request, response)) sendError(response, new CodedError('NOT_FOUND'));
+    if (!options.handler(request, response)) send(response, errorAnswer(new CodedError('NOT_FOUND')));
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -101,28 +120,34 @@ async function report({ ready, readyTimeoutMs = 5_000 }: OpsHandlerOptions): Pro
   }
 }
 
-function sendError(response: ServerResponse, error: CodedError, headers: Record<string, string> = {}): void {
-  sendJson(response, error.http, errorBody(error, newId('request')), headers);
+function errorAnswer(error: CodedError, headers: Readonly<Record<string, string>> = {}): OpsAnswer {
+  return jsonAnswer(error.http, errorBody(error, newId('request')), headers);
 }
 
-function sendJson(response: ServerResponse, status: number, body: unknown, headers?: Record<string, string>): void {
-  send(response, status, 'application/json; charset=utf-8', JSON.stringify(body), headers);
+function jsonAnswer(status: number, body: unknown, headers?: Readonly<Record<string, string>>): OpsAnswer {
+  return answerOf(status, 'application/json; charset=utf-8', JSON.stringify(body), headers);
 }
 
-function send(
-  response: ServerResponse,
+function answerOf(
   status: number,
   contentType: string,
   body: string,
-  headers: Record<string, string> = {},
-): void {
+  headers: Readonly<Record<string, string>> = {},
+): OpsAnswer {
+  return {
+    status,
+    headers: {
+      'content-type': contentType,
+      'content-length': String(Buffer.byteLength(body)),
+      'cache-control': 'no-store',
+      ...headers,
+    },
+    body,
+  };
+}
+
+function send(response: ServerResponse, { status, headers, body }: OpsAnswer): void {
   if (response.headersSent || response.destroyed) return;
-  response.writeHead(status, {
-    'content-type': contentType,
-    'content-length': Buffer.byteLength(body),
-    'cache-control': 'no-store',
-    ...headers,
-  });
   // node:http leaves the body out of an answer to HEAD.
-  response.end(body);
+  response.writeHead(status, headers).end(body);
 }

@@ -276,7 +276,7 @@ function limitFacts(warehouse: () => Warehouse): void {
     await expect(asked).rejects.toBe(reason);
   });
 
-  it('ends what runs under a prefix, an insert too, and nothing else', async () => {
+  it('ends what runs under a prefix and holds a match, an insert too, and nothing else', async () => {
     const slow = (name: string, plus: number) =>
       warehouse()
         .execute({
@@ -290,7 +290,9 @@ function limitFacts(warehouse: () => Warehouse): void {
       .catch((error) => error);
     await until('= 1 + 30', 1);
     await until('= 1 + 40', 1);
-    await warehouse().killQueries('doomed-');
+    await warehouse().killQueries('doomed-', 'no such id');
+    await expect(running('= 1 + 30')).resolves.toBe(1);
+    await warehouse().killQueries('doomed-', '-[0-9a-f]+-(x|[0-9a-f]{4})-');
     await expect(running('= 1 + 30')).resolves.toBe(0);
     await expect(running('= 1 + 40')).resolves.toBe(1);
     expect(engineCodeOf(await doomed)).toBe(394);

@@ -19,7 +19,11 @@ export interface Warehouse {
   ): Promise<R[]>;
   /** Statements without rows: DDL, mutations, INSERT … SELECT. */
   execute(statement: ExecuteStatement): Promise<void>;
-  /** Inserts bytes in the given format as they are. Rejects with the coded engine error, outcome unknown unless `engineCode` is set. */
+  /**
+   * Inserts bytes in the given format as they are. Rejects with the coded engine error, outcome unknown unless `engineCode`
+   * is set; with STALE_OWNER when the table's fence refused it (schema/clickhouse/0008_exactly_once.sql). `writtenRows` counts those of
+   * materialized views too. The statement can read its query id as `getSetting('log_comment')`.
+   */
   insertBytes(insert: InsertBytes): Promise<{ readonly writtenRows: number }>;
   /** Inserts typed rows as JSONEachRow. */
   insertRows(insert: {
@@ -27,8 +31,11 @@ export interface Warehouse {
     readonly table: string;
     readonly rows: readonly object[];
   }): Promise<void>;
-  /** Ends what runs under query ids with this prefix and resolves when none is left. */
-  killQueries(queryIdPrefix: string): Promise<void>;
+  /**
+   * Ends what runs under query ids with this prefix, of them those that hold a match of the RE2 expression `matching`
+   * where one is given, and resolves when none is left.
+   */
+  killQueries(queryIdPrefix: string, matching?: string): Promise<void>;
   ping(): Promise<void>;
   dispose(): Promise<void>;
 }

@@ -1,9 +1,10 @@
-import { CodedError, newId } from '@tributary/schema';
+import { newId } from '@tributary/schema';
 import type { z } from 'zod';
 import { notFound, refuseRepeat, requireTenantApp } from './accounts.ts';
 import { recordAudit } from './audit.ts';
 import { withChange } from './changes.ts';
 import type { Relational, RelationalReader } from './client.ts';
+import { writeCosts } from './commands/cost-rows.ts';
 import { withDirectoryChange } from './directory.ts';
 import {
   adGroupInput,
@@ -78,12 +79,14 @@ async function requireTenantCampaign(tx: RelationalReader, tenantId: string, cam
 export async function createAdGroup(
   relational: Relational,
   given: z.input<typeof adGroupInput>,
+  actor = system,
 ): Promise<{ readonly adGroupId: string }> {
   const { tenantId, campaignId, name } = parseInput(adGroupInput, given);
   const adGroupId = newId('adgroup');
   await relational.transact(async (tx) => {
     await requireTenantCampaign(tx, tenantId, campaignId);
     await tx.adGroup.create({ data: { id: adGroupId, tenantId, campaignId, name } });
+    await recordAudit(tx, [{ tenantId, actor, action: 'ad_group.created', subjectId: adGroupId, details: { name } }]);
   });
   return { adGroupId };
 }
@@ -91,6 +94,7 @@ export async function createAdGroup(
 export async function createCreative(
   relational: Relational,
   given: z.input<typeof creativeInput>,
+  actor = system,
 ): Promise<{ readonly creativeId: string }> {
   const { tenantId, adGroupId, name } = parseInput(creativeInput, given);
   const creativeId = newId('creative');
@@ -98,6 +102,7 @@ export async function createCreative(
     const found = await tx.adGroup.count({ where: { id: adGroupId, tenantId } });
     if (found === 0) throw notFound('ad group', adGroupId);
     await tx.creative.create({ data: { id: creativeId, tenantId, adGroupId, name } });
+    await recordAudit(tx, [{ tenantId, actor, action: 'creative.created', subjectId: creativeId, details: { name } }]);
   });
   return { creativeId };
 }
@@ -152,44 +157,23 @@ export async function createGoal(
 
 /**
  * Sets what campaigns cost per day (of the app's time zone); a figure given again replaces the first. All rows or none.
- * Refuses (BAD_USER_INPUT) a currency other than the app's: there are no dated rates yet to convert by.
+ * Figures in another currency than the app's are converted by the dated rates; without one: BAD_USER_INPUT.
  */
 export async function recordCosts(
   relational: Relational,
   given: { readonly tenantId: string; readonly rows: readonly z.input<typeof costInput>[] },
+  actor = system,
 ): Promise<void> {
   const { tenantId } = given;
-  const parsed = given.rows.map((row) => parseInput(costInput, row));
-  // One statement can't set the same row twice: the last figure given counts.
-  const rows = [...new Map(parsed.map((row) => [`${row.campaignId} ${row.day}`, row])).values()];
+  const rows = given.rows.map((row) => parseInput(costInput, row));
   if (rows.length === 0) return;
   await withChange(relational, ['mirrors'], async (tx) => {
-    const campaigns = await tx.campaign.findMany({
-      where: { tenantId, id: { in: [...new Set(rows.map((row) => row.campaignId))] } },
-      select: { id: true, appId: true, app: { select: { currency: true } } },
-    });
-    const byId = new Map(campaigns.map((campaign) => [campaign.id, campaign]));
-    const appIds = rows.map((row) => {
-      const campaign = byId.get(row.campaignId);
-      if (!campaign) throw notFound('campaign', row.campaignId);
-      if (campaign.app.currency !== row.currency) {
-        throw new CodedError('BAD_USER_INPUT', {
-          message: `Costs of this app are in ${campaign.app.currency}.`,
-          details: { campaignId: row.campaignId, currency: row.currency },
-        });
-      }
-      return campaign.appId;
-    });
-    await tx.$executeRaw`
-      INSERT INTO "CostRow" ("id", "tenantId", "appId", "campaignId", "day", "amount", "currency", "updatedAt")
-      SELECT given.id, ${tenantId}, given.app_id, given.campaign_id, given.day::date, given.amount::numeric,
-        given.currency, now()
-      FROM unnest(${rows.map(() => newId('cost'))}::text[], ${appIds}::text[], ${rows.map((row) => row.campaignId)}::text[],
-        ${rows.map((row) => row.day)}::text[], ${rows.map((row) => row.amount)}::text[],
-        ${rows.map((row) => row.currency)}::text[])
-        AS given (id, app_id, campaign_id, day, amount, currency)
-      ON CONFLICT ("tenantId", "campaignId", "day", "currency")
-      DO UPDATE SET "amount" = EXCLUDED."amount", "updatedAt" = EXCLUDED."updatedAt"`;
+    await writeCosts({ tx, tenantId, appIds: null }, rows, 'SET');
+    const days = rows.map((row) => row.day).sort();
+    const details = { rows: rows.length, firstDay: days[0], lastDay: days.at(-1) };
+    await recordAudit(tx, [
+      { tenantId, actor, action: 'costs.recorded', subjectId: rows[0]?.campaignId ?? '', details },
+    ]);
   });
 }
 

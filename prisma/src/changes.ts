@@ -17,14 +17,38 @@ export async function withChange<T>(
 ): Promise<T> {
   const result = await relational.transact(async (transaction) => {
     const made = await work(transaction);
-    // Last, so that the counter's row lock is held shortly; in a fixed order, so that two writers can't deadlock.
-    for (const topic of [...new Set(topics)].sort()) {
-      await transaction.changeCounter.update({ where: { topic }, data: { count: { increment: 1 } } });
-    }
+    await countChange(transaction, topics);
     return made;
   });
   relational.announceCommit();
   return result;
+}
+
+/**
+ * Counts a change; the last statement of its transaction, so that the counters' row locks are held shortly. In a fixed
+ * order, so that two writers can't deadlock.
+ */
+export async function countChange(transaction: RelationalReader, topics: readonly ChangeTopic[]): Promise<void> {
+  for (const topic of [...new Set(topics)].sort()) {
+    await transaction.changeCounter.update({ where: { topic }, data: { count: { increment: 1 } } });
+  }
+}
+
+/** `firings`: alerts that fired. `jobs`: states of jobs. */
+export type StreamTopic = 'firings' | 'jobs';
+
+/**
+ * The next number of a stream. The counter's row stays locked until the commit: whoever reads number n can be sure that all
+ * below are there or never will be. Take it late in the transaction, and not two streams' in one.
+ */
+export async function nextSequence(transaction: RelationalReader, topic: StreamTopic): Promise<bigint> {
+  const row = await transaction.changeCounter.update({ where: { topic }, data: { count: { increment: 1 } } });
+  return row.count;
+}
+
+/** The last number that a stream gave out. */
+export async function lastSequence(reader: RelationalReader, topic: StreamTopic): Promise<bigint> {
+  return (await reader.changeCounter.findUniqueOrThrow({ where: { topic } })).count;
 }
 
 /** How often a topic was changed. Below 2^53: it began at the store's creation in epoch ms. */

@@ -3,9 +3,9 @@ import { z } from 'zod';
 
 /** What callers of this folder may ask for, checked before it meets the store. */
 
-const name = z.string().trim().min(1).max(200);
+export const name = z.string().trim().min(1).max(200);
 
-function isTimezone(value: string): boolean {
+export function isTimezone(value: string): boolean {
   try {
     new Intl.DateTimeFormat('en', { timeZone: value });
     return true;
@@ -15,7 +15,7 @@ function isTimezone(value: string): boolean {
 }
 
 /** http(s), or an app store's own scheme; nothing that a browser would run. */
-const linkTarget = z
+export const linkTarget = z
   .string()
   .max(2_000)
   .refine((value) => /^(https?|market|itms-apps?|itms-appss):\/\/[^\s]+$/i.test(value), {
@@ -105,19 +105,18 @@ export const goalInput = z.object({
   eventName: name.nullish(),
 });
 
-export const costInput = z.object({
-  campaignId: z.string().min(1),
-  day: z.iso.date(),
-  amount: z.string().regex(decimalPattern, { error: 'must be a plain decimal text with up to 6 decimals' }),
-  currency: z.string().regex(/^[A-Z]{3}$/),
-});
+export const currency = z.string().regex(/^[A-Z]{3}$/, { error: 'must be an ISO 4217 code' });
+export const amount = z.string().regex(decimalPattern, { error: 'must be a plain decimal text with up to 6 decimals' });
 
-/** Parses what a caller gave. Throws BAD_USER_INPUT with every fault in `details.faults`. */
-export function parseInput<T extends z.ZodType>(schema: T, given: z.input<T>): z.output<T> {
+export const costInput = z.object({ campaignId: z.string().min(1), day: z.iso.date(), amount, currency });
+
+/** Parses what a caller gave. Throws BAD_USER_INPUT with every fault in `details.faults`, by field in `details.issues`. */
+export function parseInput<T extends z.ZodType>(schema: T, given: unknown): z.output<T> {
   const parsed = schema.safeParse(given);
   if (parsed.success) return parsed.data;
-  const faults = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
-  throw new CodedError('BAD_USER_INPUT', { message: faults.join('; '), details: { faults } });
+  const issues = parsed.error.issues.map(({ path, message }) => ({ field: path.map(String), message }));
+  const faults = issues.map(({ field, message }) => `${field.join('.')}: ${message}`);
+  throw new CodedError('BAD_USER_INPUT', { message: faults.join('; '), details: { faults, issues } });
 }
 
 /** The same object without the fields that were not given, so that the store's own defaults apply. */

@@ -14,6 +14,8 @@ export const callerSchema = z.object({
   keyId: z.string(),
   /** Set: a partner's key; only what concerns this partner may be shown, personal fields never. Absent or null = not a partner. */
   partnerId: z.string().nullable().optional(),
+  /** Bounds the queries; see `ratePlans`. Absent = standard. */
+  ratePlan: z.string().optional(),
   requestId: z.string(),
   /** Epoch ms after which the signature is void. */
   expiresAt: z.number(),

@@ -75,6 +75,10 @@ const settings = {
   /** Of a topic that is made on start. 3 with min.insync.replicas 2 in production; 1 only suits a test broker. */
   TRIBUTARY_KAFKA_REPLICATION: z.coerce.number().int().min(1).max(9).default(3),
   TRIBUTARY_KAFKA_TLS: flag.default(false),
+  /** A consumer that says nothing for this long loses its partitions to another. */
+  TRIBUTARY_KAFKA_SESSION_TIMEOUT_MS: z.coerce.number().int().min(6_000).max(300_000).default(30_000),
+  /** How user name and password are shown to the brokers; `plain` needs TLS. */
+  TRIBUTARY_KAFKA_SASL: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).default('scram-sha-512'),
   TRIBUTARY_KAFKA_USERNAME: z.string().optional(),
   TRIBUTARY_KAFKA_PASSWORD: z.string().optional(),
   /** Processes that share the collector's port. */
@@ -91,6 +95,8 @@ const settings = {
   /** smtp(s):// of the server that sends alert mails; absent = alerts go by webhook only. */
   TRIBUTARY_SMTP_URL: url(['smtp:', 'smtps:']).optional(),
   TRIBUTARY_MAIL_FROM: z.string().default('alerts@tributary.invalid'),
+  /** Lets webhooks and cost pulls go to private and loopback addresses, which tenants may otherwise not reach through us. */
+  TRIBUTARY_OUTBOUND_PRIVATE: flag.default(false),
   TRIBUTARY_SUBGRAPH_EVENTS_URL: url(['http:', 'https:']).optional(),
   TRIBUTARY_SUBGRAPH_CAMPAIGNS_URL: url(['http:', 'https:']).optional(),
   TRIBUTARY_SUBGRAPH_ATTRIBUTION_URL: url(['http:', 'https:']).optional(),
@@ -147,6 +153,8 @@ export interface Config {
     readonly topic: string;
     readonly replication: number;
     readonly tls: boolean;
+    readonly sessionTimeoutMs: number;
+    readonly saslMechanism: z.output<typeof settings.TRIBUTARY_KAFKA_SASL>;
     readonly username: string | null;
     readonly password: string | null;
   };
@@ -161,6 +169,8 @@ export interface Config {
   };
   readonly exportsDir: string;
   readonly mail: { readonly smtpUrl: string | null; readonly from: string };
+  /** Whether URLs that tenants configure may name private addresses. */
+  readonly outboundPrivate: boolean;
   /** Allows `--host` beyond loopback without TLS in front. */
   readonly insecureOpen: boolean;
 }
@@ -235,6 +245,8 @@ function treeOf(env: z.output<typeof envSchema>): Config {
       topic: env.TRIBUTARY_KAFKA_TOPIC,
       replication: env.TRIBUTARY_KAFKA_REPLICATION,
       tls: env.TRIBUTARY_KAFKA_TLS,
+      sessionTimeoutMs: env.TRIBUTARY_KAFKA_SESSION_TIMEOUT_MS,
+      saslMechanism: env.TRIBUTARY_KAFKA_SASL,
       username: env.TRIBUTARY_KAFKA_USERNAME ?? null,
       password: env.TRIBUTARY_KAFKA_PASSWORD ?? null,
     },
@@ -250,6 +262,7 @@ function treeOf(env: z.output<typeof envSchema>): Config {
     },
     exportsDir: resolve(env.TRIBUTARY_EXPORTS_DIR ?? `${env.TRIBUTARY_DATA_DIR}/exports`),
     mail: { smtpUrl: env.TRIBUTARY_SMTP_URL ?? null, from: env.TRIBUTARY_MAIL_FROM },
+    outboundPrivate: env.TRIBUTARY_OUTBOUND_PRIVATE,
     insecureOpen: env.TRIBUTARY_INSECURE_OPEN,
   };
 }

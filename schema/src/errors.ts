@@ -18,6 +18,7 @@ export const errorCatalogue = {
   METHOD_NOT_ALLOWED: { http: 405, retryable: false, text: 'This path does not take that method.' },
   BODY_TIMEOUT: { http: 408, retryable: true, text: 'The body did not arrive in time.' },
   PAYLOAD_TOO_LARGE: { http: 413, retryable: false, text: 'The body is over the limit. Send smaller batches.' },
+  HEADERS_TOO_LARGE: { http: 431, retryable: false, text: 'The request has too many or too large headers.' },
   UNSUPPORTED_ENCODING: { http: 415, retryable: false, text: 'Unknown Content-Encoding. Use gzip, br, zstd or none.' },
   BODY_UNPARSABLE: { http: 400, retryable: false, text: 'The body is not what this path takes.' },
   BODY_EMPTY: { http: 400, retryable: false, text: 'The body holds no event.' },

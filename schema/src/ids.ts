@@ -32,6 +32,11 @@ const prefixes = {
   click: 'clk',
   request: 'req',
   audit: 'aud',
+  import: 'imp',
+  report: 'rep',
+  alert: 'alr',
+  firing: 'fir',
+  job: 'job',
 } as const;
 
 export type IdKind = keyof typeof prefixes;

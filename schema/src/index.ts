@@ -1,6 +1,8 @@
+export * from './alert.ts';
 export * from './attribution.ts';
 export * from './caller.ts';
 export * from './config.ts';
+export * from './cost-mapping.ts';
 export * from './dead-letter.ts';
 export * from './directory.ts';
 export * from './errors.ts';
@@ -12,3 +14,6 @@ export * from './live.ts';
 export * from './log-block.ts';
 export * from './money.ts';
 export * from './rate-plan.ts';
+export * from './report.ts';
+export * from './roles.ts';
+export * from './sealed.ts';

@@ -14,6 +14,11 @@ export const limits = {
   lateMs: 24 * 3_600_000,
   bodyTimeoutMs: 15_000,
   headerBytes: 16_384,
+  headerCount: 100,
+  /** Of one collector worker. */
+  connections: 20_000,
+  /** Of one peer address that is no trusted proxy: a mobile carrier puts many phones behind one. */
+  connectionsPerAddress: 4_000,
   jsonDepth: 32,
   graphqlBodyBytes: 262_144,
   graphqlTokens: 4_000,

@@ -51,3 +51,20 @@ export type RatePlanName = keyof typeof ratePlans;
 export function ratePlanOf(name: string | undefined): RatePlan {
   return name !== undefined && Object.hasOwn(ratePlans, name) ? ratePlans[name as RatePlanName] : ratePlans.standard;
 }
+
+/** Where the Cache port holds an API key's bucket of cost points. A take of cost 0 reads it. */
+export function costBucketKey(tenantId: string, keyId: string): string {
+  return `${tenantId}:cost:${keyId}`;
+}
+
+/** The bucket of an API key: its own rate where it has one, else its plan's. */
+export function costBucketOf(key: {
+  readonly rate?: { readonly perSecond: number; readonly burst: number } | undefined;
+  readonly ratePlan?: string | undefined;
+}): { readonly capacity: number; readonly refillPerSecond: number } {
+  const plan = ratePlanOf(key.ratePlan);
+  return {
+    capacity: key.rate?.burst ?? plan.maximumAvailable,
+    refillPerSecond: key.rate?.perSecond ?? plan.restoreRate,
+  };
+}

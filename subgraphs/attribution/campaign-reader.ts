@@ -3,10 +3,16 @@ import { type DirectoryApp, trimDecimal } from '@tributary/schema';
 import { z } from 'zod';
 import { daysBegunIn } from '../src/days.ts';
 import type { TimeBounds } from '../src/kit.ts';
-import { activeDecisions, signedRevenue } from './attribution-sql.ts';
+import { activeDecisions, isPartners, partnerParam, partnerWall, signedRevenue } from './attribution-sql.ts';
 import type { ConversionPath } from './domain/index.ts';
 
-const rangeParams = { tenantId: z.string().min(1), appId: z.string().min(1), fromMs: z.number(), toMs: z.number() };
+const rangeParams = {
+  tenantId: z.string().min(1),
+  appId: z.string().min(1),
+  fromMs: z.number(),
+  toMs: z.number(),
+  ...partnerParam,
+};
 
 /** Grain: campaign ('' = organic). Ordering key: app. Scan: decisions of the app, cut to the range's months. */
 export const installCountsQuery = defineQuery({
@@ -14,6 +20,7 @@ export const installCountsQuery = defineQuery({
   sql: `
     SELECT campaign AS campaignId, toFloat64(countIf(decided = 'install')) AS installs, toFloat64(countIf(decided = 'reinstall')) AS reinstalls
     FROM (${activeDecisions(`installed_at >= ${timeParam('fromMs')} AND installed_at < ${timeParam('toMs')}`)})
+    WHERE ${partnerWall()}
     GROUP BY campaign`,
   params: z.object(rangeParams),
   row: z.object({ campaignId: z.string(), installs: z.number(), reinstalls: z.number() }),
@@ -42,6 +49,7 @@ export const revenueQuery = defineQuery({
         HAVING decided = 'install')
       GROUP BY device
     ) AS origin ON origin.device = paying.device_key
+    WHERE ${partnerWall('origin.campaign')}
     GROUP BY origin.campaign`,
   params: z.object({ ...rangeParams, currency: z.string(), lookbackMs: z.number() }),
   row: z.object({ campaignId: z.string(), revenue: z.string() }),
@@ -56,7 +64,7 @@ export const spendQuery = defineQuery({
       SELECT campaign_id AS campaignId, day, argMax(cost_amount, version) AS cost
       FROM costs_mirror
       WHERE tenant_id = {tenantId:String} AND app_id = {appId:String} AND cost_currency = {currency:String}
-        AND day >= {fromDay:Date} AND day < {toDay:Date}
+        AND day >= {fromDay:Date} AND day < {toDay:Date} AND ${partnerWall('campaign_id')}
       GROUP BY campaign_id, day
     )
     GROUP BY campaignId`,
@@ -66,9 +74,14 @@ export const spendQuery = defineQuery({
     currency: z.string(),
     fromDay: z.string(),
     toDay: z.string(),
+    ...partnerParam,
   }),
   row: z.object({ campaignId: z.string(), spend: z.string() }),
 });
+
+/** A path as a partner may see it: others' campaigns are there, since they share the credit, but not by name. */
+const maskedPath = `if({partnerId:String} = '', whole_path,
+        arrayMap(campaign -> if(${isPartners('campaign')}, campaign, '-'), whole_path))`;
 
 /**
  * Grain: path of campaigns. Ordering key: app, conversion time. Scan: the range's journeys. The highest revision of a
@@ -79,16 +92,20 @@ export const pathsQuery = defineQuery({
   sql: `
     SELECT path, toFloat64(count()) AS conversions, toString(sumIf(amount, unit = {currency:String})) AS value
     FROM (
+      SELECT ${maskedPath} AS path, converted, amount, unit
+      FROM (
       SELECT arrayFilter(
           (campaign, at) -> campaign != '' AND at >= converted - toIntervalDay({lookbackDays:UInt16}) AND at <= converted,
           argMax(touch_campaign_ids, revision), argMax(touch_at, revision)
-        ) AS path,
+        ) AS whole_path,
         max(converted_at) AS converted, argMax(value_amount, revision) AS amount, argMax(value_currency, revision) AS unit
       FROM journeys
       WHERE tenant_id = {tenantId:String} AND app_id = {appId:String}
         AND converted_at >= ${timeParam('fromMs')} AND converted_at < ${timeParam('toMs')}
         AND ({goal:String} = '' OR goal = {goal:String})
       GROUP BY conversion_id
+      )
+      WHERE {partnerId:String} = '' OR arrayExists(campaign -> ${isPartners('campaign')}, whole_path)
     )
     GROUP BY path`,
   params: z.object({ ...rangeParams, currency: z.string(), lookbackDays: z.number(), goal: z.string() }),
@@ -104,6 +121,8 @@ export interface CampaignFiguresRequest {
   readonly tenantId: string;
   readonly app: DirectoryApp;
   readonly range: TimeBounds;
+  /** '' = no partner's: all rows. */
+  readonly partnerId: string;
 }
 
 /** All answers are by campaign id; '' stands for organic. Amounts are decimal texts in the app's currency. */
@@ -121,7 +140,12 @@ export interface CampaignReader {
 const installLookbackMs = 400 * 86_400_000;
 
 export function createCampaignReader(warehouse: Warehouse): CampaignReader {
-  const scopeOf = ({ tenantId, app, range }: CampaignFiguresRequest) => ({ tenantId, appId: app.appId, ...range });
+  const scopeOf = ({ tenantId, app, range, partnerId }: CampaignFiguresRequest) => ({
+    tenantId,
+    appId: app.appId,
+    partnerId,
+    ...range,
+  });
   return {
     async readInstallCounts(request) {
       const rows = await warehouse.query(installCountsQuery, scopeOf(request));
@@ -135,7 +159,7 @@ export function createCampaignReader(warehouse: Warehouse): CampaignReader {
       });
       return new Map(rows.map((row) => [row.campaignId, trimDecimal(row.revenue)]));
     },
-    async readSpend({ tenantId, app, range }) {
+    async readSpend({ tenantId, app, range, partnerId }) {
       const days = daysBegunIn(range, app.timezone);
       const rows = await warehouse.query(spendQuery, {
         tenantId,
@@ -143,6 +167,7 @@ export function createCampaignReader(warehouse: Warehouse): CampaignReader {
         currency: app.currency,
         fromDay: days.from,
         toDay: days.to,
+        partnerId,
       });
       return new Map(rows.map((row) => [row.campaignId, trimDecimal(row.spend)]));
     },

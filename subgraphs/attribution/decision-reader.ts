@@ -8,6 +8,7 @@ import type {
   TouchpointKind,
 } from '@tributary/schema';
 import { z } from 'zod';
+import { isPartners, partnerInstalls, partnerParam, partnerWall } from './attribution-sql.ts';
 
 /** Values of our own writing: parsed as texts, typed by what the worker may write. */
 const written = <T extends string>() => z.string() as unknown as z.ZodType<T>;
@@ -27,15 +28,21 @@ const candidateSchema = z.object({
 });
 export type StoredCandidate = z.output<typeof candidateSchema>;
 
+/** A partner sees its own touchpoints among the candidates, never those of others. */
+const shownCandidates = `if({partnerId:String} = '', candidates, concat('[', arrayStringConcat(arrayFilter(
+        candidate -> ${isPartners("JSONExtractString(candidate, 'touchpoint', 'campaignId')")}, JSONExtractArrayRaw(candidates)), ','), ']'))`;
+
 /** Grain: (install, revision). Ordering key: app, install. Scan: the granules of the installs asked for. */
 export const decisionsQuery = defineQuery({
   name: 'attribution_decisions',
   sql: `
     SELECT install_id AS installId, revision, toFloat64(toUnixTimestamp64Milli(decided_at)) AS decidedAt, verdict, \`trigger\`, rule,
-      campaign_id AS campaignId, network, touchpoint_id AS touchpointId, ctit_seconds AS ctitSeconds, candidates
+      campaign_id AS campaignId, network, touchpoint_id AS touchpointId, ctit_seconds AS ctitSeconds,
+      ${shownCandidates} AS evidence
     FROM install_attributions
     WHERE tenant_id = {tenantId:String} AND app_id = {appId:String} AND install_id IN {installIds:Array(String)}
       AND installed_at >= ${timeParam('fromMs')} AND installed_at < ${timeParam('toMs')}
+      AND ${partnerInstalls('install_id')} AND ${partnerWall('campaign_id')}
     ORDER BY install_attributions.install_id, install_attributions.revision, install_attributions.decided_at
     LIMIT 1 BY install_attributions.install_id, install_attributions.revision`,
   params: z.object({
@@ -44,6 +51,7 @@ export const decisionsQuery = defineQuery({
     installIds: z.array(z.string()).min(1).max(200),
     fromMs: z.number(),
     toMs: z.number(),
+    ...partnerParam,
   }),
   row: z.object({
     installId: z.string(),
@@ -56,7 +64,7 @@ export const decisionsQuery = defineQuery({
     network: z.string(),
     touchpointId: z.string(),
     ctitSeconds: z.number().nullable(),
-    candidates: z.string(),
+    evidence: z.string(),
   }),
 });
 
@@ -85,6 +93,8 @@ export interface DecisionReader {
     readonly appId: string;
     readonly installIds: readonly string[];
     readonly nowMs: number;
+    /** '' = no partner's: all. With one: revisions that name its campaigns, of installs that are its now. */
+    readonly partnerId: string;
   }): Promise<ReadonlyMap<string, readonly StoredDecision[]>>;
 }
 
@@ -99,12 +109,12 @@ export function createDecisionReader(warehouse: Warehouse): DecisionReader {
       });
       return Map.groupBy(
         rows.map(
-          (row): StoredDecision => ({
+          ({ evidence, ...row }): StoredDecision => ({
             ...row,
             campaignId: row.campaignId || null,
             network: row.network || null,
             touchpointId: row.touchpointId || null,
-            candidates: z.array(candidateSchema).parse(JSON.parse(row.candidates || '[]')),
+            candidates: z.array(candidateSchema).parse(JSON.parse(evidence || '[]')),
           }),
         ),
         (decision) => decision.installId,

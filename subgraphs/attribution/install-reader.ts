@@ -2,9 +2,13 @@ import { defineQuery, timeParam, type Warehouse } from '@tributary/platform/ware
 import { dedupeKeyOf, hash64, hex64, installIdOf, parseInstallId } from '@tributary/schema';
 import { z } from 'zod';
 import { decodeCursor, encodeCursor, type PageRequest, type TimeBounds } from '../src/kit.ts';
+import { partnerInstalls, partnerParam } from './attribution-sql.ts';
 
 const installColumns = `source_format AS sourceFormat, event_id AS eventId, device_key AS deviceKey,
       toFloat64(toUnixTimestamp64Milli(occurred_at)) AS installedAt, country, platform`;
+
+/** As `installIdOf` makes it. */
+const installIdSql = "concat(app_id, ':', source_format, ':', event_id)";
 
 const installRow = z.object({
   sourceFormat: z.string(),
@@ -23,13 +27,14 @@ export const installsByIdQuery = defineQuery({
     FROM events
     WHERE tenant_id = {tenantId:String} AND app_id = {appId:String} AND event_kind = 'install'
       AND occurred_at >= ${timeParam('fromMs')} AND occurred_at < ${timeParam('toMs')}
-      AND dedupe_hash IN {dedupeHashes:Array(String)}`,
+      AND dedupe_hash IN {dedupeHashes:Array(String)} AND ${partnerInstalls(installIdSql)}`,
   params: z.object({
     tenantId: z.string().min(1),
     appId: z.string().min(1),
     fromMs: z.number(),
     toMs: z.number(),
     dedupeHashes: z.array(z.string()).min(1).max(200),
+    ...partnerParam,
   }),
   row: installRow,
 });
@@ -42,6 +47,7 @@ export const installsPageQuery = defineQuery({
     FROM events
     WHERE tenant_id = {tenantId:String} AND app_id = {appId:String} AND event_kind = 'install' AND environment = 'production'
       AND occurred_at >= ${timeParam('fromMs')} AND occurred_at < ${timeParam('toMs')}
+      AND ${partnerInstalls(installIdSql)}
       AND ({afterMs:Int64} < 0 OR (occurred_at, event_id, source_format) < (${timeParam('afterMs')}, {afterId:String}, {afterFormat:String}))
     ORDER BY events.occurred_at DESC, events.event_id DESC, events.source_format DESC
     LIMIT {limit:UInt32}`,
@@ -55,6 +61,7 @@ export const installsPageQuery = defineQuery({
     afterId: z.string(),
     afterFormat: z.string(),
     limit: z.number(),
+    ...partnerParam,
   }),
   row: installRow,
 });
@@ -88,6 +95,8 @@ export interface InstallReader {
     readonly appId: string;
     readonly ids: readonly string[];
     readonly nowMs: number;
+    /** '' = no partner's: all. */
+    readonly partnerId: string;
   }): Promise<ReadonlyMap<string, InstallFacts>>;
   /** Up to `page.limit` installs of the range, newest first. */
   readPage(request: {
@@ -95,6 +104,7 @@ export interface InstallReader {
     readonly appId: string;
     readonly range: TimeBounds;
     readonly page: PageRequest;
+    readonly partnerId: string;
   }): Promise<readonly InstallFacts[]>;
 }
 
@@ -107,7 +117,7 @@ export function createInstallReader(warehouse: Warehouse): InstallReader {
     platform: row.platform || null,
   });
   return {
-    async readInstalls({ tenantId, appId, ids, nowMs }) {
+    async readInstalls({ tenantId, appId, ids, nowMs, partnerId }) {
       const dedupeHashes = ids.flatMap((id) => {
         const parts = parseInstallId(id);
         return parts ? [hex64(hash64(dedupeKeyOf(parts.appId, parts.sourceFormat, parts.eventId)))] : [];
@@ -119,10 +129,11 @@ export function createInstallReader(warehouse: Warehouse): InstallReader {
         dedupeHashes,
         fromMs: nowMs - lookbackMs,
         toMs: nowMs + dayMs,
+        partnerId,
       });
       return new Map(rows.map((row) => factsOf(appId, row)).map((facts) => [facts.id, facts]));
     },
-    async readPage({ tenantId, appId, range, page }) {
+    async readPage({ tenantId, appId, range, page, partnerId }) {
       const [afterMs, afterId, afterFormat] = page.after === null ? [-1, '', ''] : decodeCursor(page.after, cursorKey);
       const rows = await warehouse.query(installsPageQuery, {
         tenantId,
@@ -132,6 +143,7 @@ export function createInstallReader(warehouse: Warehouse): InstallReader {
         afterId,
         afterFormat,
         limit: page.limit,
+        partnerId,
       });
       return rows.map((row) => factsOf(appId, row));
     },

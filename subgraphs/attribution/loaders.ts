@@ -14,7 +14,13 @@ export function installLoader(context: SubgraphContext, reader: InstallReader, a
   return context.loaders.get(`install:${tenantId}:${appId}`, () => {
     return new DataLoader<string, InstallFacts | null>(
       async (ids) => {
-        const found = await reader.readInstalls({ tenantId, appId, ids, nowMs });
+        const found = await reader.readInstalls({
+          tenantId,
+          appId,
+          ids,
+          nowMs,
+          partnerId: context.caller.partnerId ?? '',
+        });
         return ids.map((id) => found.get(id) ?? null);
       },
       { maxBatchSize: idsPerQuery },
@@ -28,7 +34,13 @@ export function decisionLoader(context: SubgraphContext, reader: DecisionReader,
   return context.loaders.get(`decisions:${tenantId}:${appId}`, () => {
     return new DataLoader<string, readonly StoredDecision[]>(
       async (installIds) => {
-        const found = await reader.readDecisions({ tenantId, appId, installIds, nowMs });
+        const found = await reader.readDecisions({
+          tenantId,
+          appId,
+          installIds,
+          nowMs,
+          partnerId: context.caller.partnerId ?? '',
+        });
         return installIds.map((id) => found.get(id) ?? []);
       },
       { maxBatchSize: idsPerQuery },
@@ -50,8 +62,8 @@ export function appFigures(
   app: DirectoryApp,
   range: TimeBounds,
 ): AppFigures {
-  const { tenantId } = context.caller;
-  const request = { tenantId, app, range };
+  const { tenantId, partnerId } = context.caller;
+  const request = { tenantId, app, range, partnerId: partnerId ?? '' };
   const key = `${tenantId}:${app.appId}:${range.fromMs}:${range.toMs}`;
   const once = <T>(name: string, make: () => Promise<T>): Promise<T> => context.loaders.get(`${name}:${key}`, make);
   return {

@@ -4,8 +4,21 @@ import { createSubgraphBuilder, defineSubgraph } from '../src/kit.ts';
 import type { Subgraph, SubgraphDeps } from '../src/types.ts';
 import { createCatalogueReader } from './catalogue-reader.ts';
 import { createLoaders } from './loaders.ts';
+import { createOperationsReader } from './operations-reader.ts';
+import { addAlerts } from './schema/alerts.ts';
 import { addApp } from './schema/app.ts';
 import { addCampaign } from './schema/campaign.ts';
+import { addCosts } from './schema/costs.ts';
+import { addEnums } from './schema/enums.ts';
+import { addJobs } from './schema/jobs.ts';
+import { addKeys } from './schema/keys.ts';
+import { addMembers } from './schema/members.ts';
+import { addAlertMutations } from './schema/mutations/alerts.ts';
+import { addCatalogueMutations } from './schema/mutations/catalogue.ts';
+import { addCostMutations } from './schema/mutations/costs.ts';
+import { addOrganisationMutations } from './schema/mutations/organisation.ts';
+import { addPlan } from './schema/plan.ts';
+import { addStreams } from './schema/streams.ts';
 import { addTrackingLink } from './schema/tracking-link.ts';
 import { declareTypes, type SchemaDeps } from './schema/types.ts';
 import { addViewer } from './schema/viewer.ts';
@@ -20,7 +33,8 @@ function collectorUrlOf({ collectorPublicUrl, host, ports }: Config): string {
 }
 
 /**
- * The campaigns subgraph: apps, campaigns, partners, tracking links, goals and spend, read from the relational store.
+ * The campaigns subgraph: organisation, apps, partners, campaigns, links, goals, keys, costs, saved reports, alerts and jobs,
+ * read from and changed in the relational store.
  *
  * @example
  * const subgraph = createCampaignsSubgraph({ ...deps, relational });
@@ -28,18 +42,43 @@ function collectorUrlOf({ collectorPublicUrl, host, ports }: Config): string {
  */
 export function createCampaignsSubgraph(deps: SubgraphDeps & { readonly relational: Relational }): Subgraph {
   const kit = createSubgraphBuilder();
-  const catalogue = createCatalogueReader(deps.relational);
+  const { relational, directory, cache, liveBus, clock, signingSecret } = deps;
+  const catalogue = createCatalogueReader(relational);
+  const operations = createOperationsReader(relational);
   const schemaDeps: SchemaDeps = {
     catalogue,
-    loaders: createLoaders(catalogue, createSpendReader(deps.relational)),
-    clock: deps.clock,
+    operations,
+    loaders: createLoaders(catalogue, operations, createSpendReader(relational)),
+    relational,
+    directory,
+    cache,
+    liveBus,
+    clock,
     collectorUrl: collectorUrlOf(deps.config),
+    signingSecret,
   };
   kit.builder.queryType({ description: 'What can be asked.' });
+  kit.builder.mutationType({
+    description:
+      'What can be changed. Each mutation is done whole or not at all, once per idempotency key, and leaves an audit entry.',
+  });
   const types = declareTypes(kit);
+  const enums = addEnums(kit);
   addViewer(kit, schemaDeps);
-  addApp(kit, types, schemaDeps);
-  addCampaign(kit, types, schemaDeps);
-  addTrackingLink(types, schemaDeps);
+  addPlan(kit, schemaDeps);
+  addApp(kit, types, enums, schemaDeps);
+  addCampaign(kit, types, enums, schemaDeps);
+  addTrackingLink(kit, types, enums, schemaDeps);
+  addMembers(kit, types, enums, schemaDeps);
+  addKeys(kit, types, enums, schemaDeps);
+  addCosts(kit, types, enums, schemaDeps);
+  addAlerts(kit, types, enums, schemaDeps);
+  addJobs(kit, types, enums, schemaDeps);
+  const mutations = { kit, types, enums, deps: schemaDeps };
+  addOrganisationMutations(mutations);
+  addCatalogueMutations(mutations);
+  addCostMutations(mutations);
+  addAlertMutations(mutations);
+  addStreams(kit, types, enums, schemaDeps);
   return defineSubgraph({ name: 'campaigns', builder: kit.builder, deps });
 }

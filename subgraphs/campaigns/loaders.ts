@@ -1,13 +1,33 @@
 import DataLoader from 'dataloader';
 import type { SubgraphContext } from '../src/kit.ts';
-import type { AppRow, CampaignRow, CatalogueReader, GoalRow, LinkRow, PartnerRow, Reach } from './catalogue-reader.ts';
+import type {
+  AdGroupRow,
+  AppRow,
+  CampaignRow,
+  CatalogueReader,
+  CreativeRow,
+  GoalRow,
+  LinkRow,
+  PartnerRow,
+  Reach,
+} from './catalogue-reader.ts';
+import type {
+  AlertRow,
+  ApiKeyRow,
+  CostImportRow,
+  JobRow,
+  MemberRow,
+  OperationsReader,
+  SavedReportRow,
+  WriteKeyRow,
+} from './operations-reader.ts';
 import type { SpendQuestion, SpendReader } from './spend-reader.ts';
 
 /** Keeps the bind parameters of one statement far below Postgres's 65,535. */
 const maxBatchSize = 1_000;
 
 export function reachOf({ caller }: SubgraphContext): Reach {
-  return { tenantId: caller.tenantId, appIds: caller.appIds };
+  return { tenantId: caller.tenantId, appIds: caller.appIds, partnerId: caller.partnerId ?? null };
 }
 
 /** The operation's loader of that name. One statement per batch; tenant and apps are the caller's. */
@@ -44,28 +64,74 @@ function grouped<T>(
   };
 }
 
+/** A loader of rows by id. */
+export type RowLoader<T> = (context: SubgraphContext) => DataLoader<string, T | null>;
+type ListLoader<T> = (context: SubgraphContext) => DataLoader<string, T[]>;
+
 export interface CampaignsLoaders {
-  app(context: SubgraphContext): DataLoader<string, AppRow | null>;
-  campaign(context: SubgraphContext): DataLoader<string, CampaignRow | null>;
-  partner(context: SubgraphContext): DataLoader<string, PartnerRow | null>;
-  goalsOfApp(context: SubgraphContext): DataLoader<string, GoalRow[]>;
-  linksOfApp(context: SubgraphContext): DataLoader<string, LinkRow[]>;
-  linksOfCampaign(context: SubgraphContext): DataLoader<string, LinkRow[]>;
+  readonly app: RowLoader<AppRow>;
+  readonly campaign: RowLoader<CampaignRow>;
+  readonly partner: RowLoader<PartnerRow>;
+  readonly adGroup: RowLoader<AdGroupRow>;
+  readonly creative: RowLoader<CreativeRow>;
+  readonly link: RowLoader<LinkRow>;
+  readonly goal: RowLoader<GoalRow>;
+  readonly member: RowLoader<MemberRow>;
+  readonly apiKey: RowLoader<ApiKeyRow>;
+  readonly writeKey: RowLoader<WriteKeyRow>;
+  readonly savedReport: RowLoader<SavedReportRow>;
+  readonly alert: RowLoader<AlertRow>;
+  readonly costImport: RowLoader<CostImportRow>;
+  readonly job: RowLoader<JobRow>;
+  readonly goalsOfApp: ListLoader<GoalRow>;
+  readonly linksOfApp: ListLoader<LinkRow>;
+  readonly linksOfCampaign: ListLoader<LinkRow>;
+  readonly adGroupsOfCampaign: ListLoader<AdGroupRow>;
+  readonly creativesOfAdGroup: ListLoader<CreativeRow>;
   spend(context: SubgraphContext): DataLoader<SpendQuestion, string, string>;
 }
 
 /** Loaders that live as long as one operation. */
-export function createLoaders(catalogue: CatalogueReader, readSpend: SpendReader): CampaignsLoaders {
-  const links = grouped(catalogue.readLinksOfApps, (row) => row.appId);
-  const campaignLinks = grouped(catalogue.readLinksOfCampaigns, (row) => row.campaignId);
-  const goals = grouped(catalogue.readGoals, (row) => row.appId);
+export function createLoaders(
+  catalogue: CatalogueReader,
+  operations: OperationsReader,
+  readSpend: SpendReader,
+): CampaignsLoaders {
+  const rows =
+    <T extends { readonly id: string }>(
+      name: string,
+      read: (reach: Reach, ids: readonly string[]) => Promise<readonly T[]>,
+    ): RowLoader<T> =>
+    (context) =>
+      loaderOf(context, name, byId(read));
+  const lists =
+    <T>(
+      name: string,
+      read: (reach: Reach, ids: readonly string[]) => Promise<readonly T[]>,
+      keyOf: (row: T) => string | null,
+    ): ListLoader<T> =>
+    (context) =>
+      loaderOf(context, name, grouped(read, keyOf));
   return {
-    app: (context) => loaderOf(context, 'app', byId(catalogue.readApps)),
-    campaign: (context) => loaderOf(context, 'campaign', byId(catalogue.readCampaigns)),
-    partner: (context) => loaderOf(context, 'partner', byId(catalogue.readPartners)),
-    goalsOfApp: (context) => loaderOf(context, 'goals', goals),
-    linksOfApp: (context) => loaderOf(context, 'links-of-app', links),
-    linksOfCampaign: (context) => loaderOf(context, 'links-of-campaign', campaignLinks),
+    app: rows('app', catalogue.readApps),
+    campaign: rows('campaign', catalogue.readCampaigns),
+    partner: rows('partner', catalogue.readPartners),
+    adGroup: rows('ad-group', catalogue.readAdGroupsById),
+    creative: rows('creative', catalogue.readCreativesById),
+    link: rows('link', catalogue.readLinks),
+    goal: rows('goal', catalogue.readGoalsById),
+    member: rows('member', operations.readMembers),
+    apiKey: rows('api-key', operations.readApiKeys),
+    writeKey: rows('write-key', (reach, ids) => operations.readWriteKeys(reach, { ids })),
+    savedReport: rows('saved-report', (reach, ids) => operations.readSavedReports(reach, { ids })),
+    alert: rows('alert', (reach, ids) => operations.readAlerts(reach, { ids })),
+    costImport: rows('cost-import', operations.readCostImports),
+    job: rows('job', operations.readJobsById),
+    goalsOfApp: lists('goals', catalogue.readGoals, (row) => row.appId),
+    linksOfApp: lists('links-of-app', catalogue.readLinksOfApps, (row) => row.appId),
+    linksOfCampaign: lists('links-of-campaign', catalogue.readLinksOfCampaigns, (row) => row.campaignId),
+    adGroupsOfCampaign: lists('ad-groups', catalogue.readAdGroups, (row) => row.campaignId),
+    creativesOfAdGroup: lists('creatives', catalogue.readCreatives, (row) => row.adGroupId),
     spend: (context) =>
       loaderOf(
         context,

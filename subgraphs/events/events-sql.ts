@@ -34,3 +34,18 @@ export const wholeGrains = (expression: string) =>
 
 export const quarter = 'toStartOfFifteenMinutes(occurred_at)';
 export const minute = 'toStartOfMinute(occurred_at)';
+
+/**
+ * The wall between partners, in SQL: with `partnerId` set, only rows whose campaign is that partner's; with '' all rows.
+ * Every query of the subgraphs that a partner may cause holds it. `column` is a campaign id; both projections have it.
+ */
+export const partnerWall = (column = 'campaign_id') => `({partnerId:String} = '' OR ${column} IN ${partnerCampaigns})`;
+
+/** Campaigns of the partner, by the mirror's latest version of each. */
+export const partnerCampaigns = `(
+      SELECT campaign_id FROM campaigns_mirror WHERE tenant_id = {tenantId:String}
+      GROUP BY campaign_id HAVING argMax(partner_id, version) = {partnerId:String} AND {partnerId:String} != ''
+    )`;
+
+/** Parameter of `partnerWall`. */
+export const partnerParam = { partnerId: z.string() };

@@ -166,8 +166,11 @@ describe('App.metrics', () => {
       innerFrom: now - 2 * day - (now % 900_000),
       innerTo: now - (now % 900_000),
     };
-    const rows = await test.warehouse.query(forced, { tenantId: 'ten_a', appIds: ['app_a'], ...params });
+    const scope = { tenantId: 'ten_a', appIds: ['app_a'], ...params };
+    const rows = await test.warehouse.query(forced, { ...scope, partnerId: '' });
     expect(rows.length).toBeGreaterThan(0);
+    // The partner's wall stands on a key of the projection, so it costs no row either.
+    await expect(test.warehouse.query(forced, { ...scope, partnerId: 'par_1' })).resolves.toEqual([]);
   });
 });
 

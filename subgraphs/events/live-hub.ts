@@ -5,9 +5,15 @@ import { CodedError, type DirectoryApp } from '@tributary/schema';
 import { keepShownRows, type LiveSnapshot, type LiveWindow, sameNumbers } from './domain/live.ts';
 import { createLatestIterator, type LatestSink } from './latest-iterator.ts';
 
+/** An app as one kind of caller sees it: all of it, or what concerns one partner. */
+export type WatchedApp = DirectoryApp & {
+  /** '' or absent = no partner's. */
+  readonly partnerId?: string;
+};
+
 export interface LiveHubDeps {
   /** Reads a window now, rows folded to known campaigns. */
-  readonly read: (app: DirectoryApp, window: LiveWindow, signal: AbortSignal) => Promise<LiveSnapshot>;
+  readonly read: (app: WatchedApp, window: LiveWindow, signal: AbortSignal) => Promise<LiveSnapshot>;
   readonly directory: Directory;
   readonly liveBus: LiveBus;
   readonly logger: Logger;
@@ -24,7 +30,7 @@ export interface LiveHubDeps {
  * - `subscribe().return()` releases at once; the last one to leave closes the upstream and ends its running read.
  */
 export interface LiveHub {
-  subscribe(app: DirectoryApp, window: LiveWindow, signal?: AbortSignal): AsyncIterableIterator<LiveSnapshot>;
+  subscribe(app: WatchedApp, window: LiveWindow, signal?: AbortSignal): AsyncIterableIterator<LiveSnapshot>;
   /** Upstreams ever opened and closed, and subscribers now; for metrics and leak tests. */
   counts(): { readonly opened: number; readonly closed: number; readonly subscribers: number };
   dispose(): void;
@@ -47,8 +53,8 @@ export function createLiveHub(deps: LiveHubDeps): LiveHub {
   let opened = 0;
   let closed = 0;
   let subscribers = 0;
-  const join = (app: DirectoryApp, window: LiveWindow, sink: LatestSink<LiveSnapshot>) => {
-    const key = JSON.stringify([app.tenantId, app.appId, window]);
+  const join = (app: WatchedApp, window: LiveWindow, sink: LatestSink<LiveSnapshot>) => {
+    const key = JSON.stringify([app.tenantId, app.partnerId ?? '', app.appId, window]);
     let upstream = upstreams.get(key);
     if (!upstream) {
       opened += 1;
@@ -123,7 +129,7 @@ function createPacer(options: {
   };
 }
 
-function openUpstream(deps: LiveHubDeps, app: DirectoryApp, window: LiveWindow, onClose: () => void): Upstream {
+function openUpstream(deps: LiveHubDeps, app: WatchedApp, window: LiveWindow, onClose: () => void): Upstream {
   const { tenantId, appId } = app;
   const sinks = new Set<LatestSink<LiveSnapshot>>();
   const abort = new AbortController();
@@ -179,8 +185,8 @@ function openUpstream(deps: LiveHubDeps, app: DirectoryApp, window: LiveWindow, 
 }
 
 /** The app as the directory has it now: its time zone and currency may change while it is watched. Throws NOT_FOUND. */
-function currentApp(directory: Directory, { tenantId, appId }: DirectoryApp): DirectoryApp {
+function currentApp(directory: Directory, { tenantId, appId, partnerId = '' }: WatchedApp): WatchedApp {
   const app = directory.current().apps.find((one) => one.appId === appId && one.tenantId === tenantId);
   if (!app) throw new CodedError('NOT_FOUND', { message: 'There is no app of that id.', details: { id: appId } });
-  return app;
+  return { ...app, partnerId };
 }

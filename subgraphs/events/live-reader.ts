@@ -1,9 +1,10 @@
 import { defineQuery, timeParam, type Warehouse } from '@tributary/platform/warehouse';
-import { type DirectoryApp, trimDecimal } from '@tributary/schema';
+import { trimDecimal } from '@tributary/schema';
 import { z } from 'zod';
 import type { LiveSnapshot, LiveWindow } from './domain/live.ts';
 import { windowBounds } from './domain/live.ts';
-import { minute, revenueKinds, signedAmount } from './events-sql.ts';
+import { minute, partnerParam, partnerWall, revenueKinds, signedAmount } from './events-sql.ts';
+import type { WatchedApp } from './live-hub.ts';
 
 const windowParams = {
   tenantId: z.string().min(1),
@@ -11,6 +12,7 @@ const windowParams = {
   currency: z.string(),
   fromMs: z.number(),
   toMs: z.number(),
+  ...partnerParam,
 };
 
 /** Grain: app. Ordering key: app. Scan: projection by_minute over the window. */
@@ -25,6 +27,7 @@ export const totalsQuery = defineQuery({
       FROM events
       WHERE tenant_id = {tenantId:String} AND app_id = {appId:String} AND environment = 'production'
         AND ${minute} >= toDateTime(intDiv({fromMs:Int64}, 1000), 'UTC') AND ${minute} < toDateTime(intDiv({toMs:Int64}, 1000), 'UTC')
+        AND ${partnerWall()}
       GROUP BY event_kind, revenue_currency
     )`,
   params: z.object(windowParams),
@@ -41,12 +44,14 @@ export const rateQuery = defineQuery({
     SELECT toFloat64(count()) AS events
     FROM events
     WHERE tenant_id = {tenantId:String} AND app_id = {appId:String} AND environment = 'production'
-      AND inserted_at >= ${timeParam('fromMs')} AND received_at >= ${timeParam('fromMs')} AND received_at < ${timeParam('toMs')}`,
+      AND inserted_at >= ${timeParam('fromMs')} AND received_at >= ${timeParam('fromMs')} AND received_at < ${timeParam('toMs')}
+      AND ${partnerWall()}`,
   params: z.object({
     tenantId: z.string().min(1),
     appId: z.string().min(1),
     fromMs: z.number(),
     toMs: z.number(),
+    ...partnerParam,
   }),
   row: z.object({ events: z.number() }),
 });
@@ -91,6 +96,7 @@ export const campaignsQuery = defineQuery({
       SELECT campaign, 1 AS installs, 0 AS sessions, toDecimal128(0, 6) AS revenue
       FROM (${activeDecisions(`installed_at >= ${timeParam('fromMs')} AND installed_at < ${timeParam('toMs')}`)})
     )
+    WHERE ${partnerWall('campaign')}
     GROUP BY campaign
     ORDER BY campaign`,
   params: z.object({ ...windowParams, lookbackMs: z.number() }),
@@ -106,7 +112,7 @@ export interface LiveReader {
   /** The window as it is now. Rows hold raw campaign ids; null for organic, undecided or none. */
   readSnapshot(request: {
     readonly tenantId: string;
-    readonly app: DirectoryApp;
+    readonly app: WatchedApp;
     readonly window: LiveWindow;
     readonly nowMs: number;
     readonly signal?: AbortSignal;
@@ -117,7 +123,7 @@ export function createLiveReader(warehouse: Warehouse): LiveReader {
   return {
     async readSnapshot({ tenantId, app, window, nowMs, signal }) {
       const bounds = windowBounds(window, nowMs, app.timezone);
-      const key = { tenantId, appId: app.appId };
+      const key = { tenantId, appId: app.appId, partnerId: app.partnerId ?? '' };
       const scope = { ...key, currency: app.currency, ...bounds };
       const options = signal ? { signal } : {};
       const [totals, rate, rows] = await Promise.all([

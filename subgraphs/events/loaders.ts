@@ -6,20 +6,20 @@ import type { PersonFacts, PersonReader } from './person-reader.ts';
 
 /** One query for all apps of an operation that ask for the same range. */
 export function countsLoader(context: SubgraphContext, reader: MetricsReader, range: TimeBounds) {
-  const { tenantId } = context.caller;
+  const { tenantId, partnerId } = context.caller;
   return context.loaders.get(`counts:${tenantId}:${range.fromMs}:${range.toMs}`, () => {
     return new DataLoader<string, AppCounts>(async (appIds) => {
-      const found = await reader.readCounts(tenantId, appIds, range);
+      const found = await reader.readCounts({ tenantId, partnerId: partnerId ?? '' }, appIds, range);
       return appIds.map((appId) => found.get(appId) ?? new Error(`no counts for ${appId}`));
     });
   });
 }
 
 export function peopleLoader(context: SubgraphContext, reader: MetricsReader, range: TimeBounds) {
-  const { tenantId } = context.caller;
+  const { tenantId, partnerId } = context.caller;
   return context.loaders.get(`people:${tenantId}:${range.fromMs}:${range.toMs}`, () => {
     return new DataLoader<string, number>(async (appIds) => {
-      const found = await reader.readPeople(tenantId, appIds, range);
+      const found = await reader.readPeople({ tenantId, partnerId: partnerId ?? '' }, appIds, range);
       return appIds.map((appId) => found.get(appId) ?? 0);
     });
   });

@@ -7,6 +7,8 @@ import { sliceRange } from './domain/slices.ts';
 import {
   edgeRows,
   engagementKinds,
+  partnerParam,
+  partnerWall,
   quarter,
   quarterMs,
   revenueKindNames,
@@ -30,18 +32,18 @@ export const countsQuery = defineQuery({
       SELECT app_id, event_kind, revenue_currency, count() AS n, sum(revenue_amount) AS amount
       FROM events
       WHERE tenant_id = {tenantId:String} AND app_id IN {appIds:Array(String)} AND environment = 'production'
-        AND ${wholeGrains(quarter)}
+        AND ${wholeGrains(quarter)} AND ${partnerWall()}
       GROUP BY app_id, event_kind, revenue_currency
       UNION ALL
       SELECT app_id, event_kind, revenue_currency, count() AS n, sum(revenue_amount) AS amount
       FROM events
       WHERE tenant_id = {tenantId:String} AND app_id IN {appIds:Array(String)} AND environment = 'production'
-        AND ${edgeRows}
+        AND ${edgeRows} AND ${partnerWall()}
       GROUP BY app_id, event_kind, revenue_currency
     )
     GROUP BY app_id, event_kind, revenue_currency
     ORDER BY app_id, event_kind, revenue_currency`,
-  params: z.object({ tenantId: z.string().min(1), appIds, ...sliceParams }),
+  params: z.object({ tenantId: z.string().min(1), appIds, ...sliceParams, ...partnerParam }),
   row: z.object({
     appId: z.string(),
     kind: z.string(),
@@ -59,9 +61,9 @@ export const peopleQuery = defineQuery({
     FROM events
     WHERE tenant_id = {tenantId:String} AND app_id IN {appIds:Array(String)} AND environment = 'production'
       AND occurred_at >= ${timeParam('fromMs')} AND occurred_at < ${timeParam('toMs')}
-      AND event_kind NOT IN ${engagementKinds}
+      AND event_kind NOT IN ${engagementKinds} AND ${partnerWall()}
     GROUP BY app_id`,
-  params: z.object({ tenantId: z.string().min(1), appIds, fromMs: z.number(), toMs: z.number() }),
+  params: z.object({ tenantId: z.string().min(1), appIds, fromMs: z.number(), toMs: z.number(), ...partnerParam }),
   row: z.object({ appId: z.string(), people: z.number() }),
 });
 
@@ -74,25 +76,35 @@ export interface AppCounts {
   readonly revenue: ReadonlyMap<string, string>;
 }
 
+export interface MetricsScope {
+  readonly tenantId: string;
+  /** '' = no partner's: all rows. Else only events that name its campaigns. */
+  readonly partnerId: string;
+}
+
 export interface MetricsReader {
   /** Counts and revenue per app; an app without events has zeros. */
-  readCounts(tenantId: string, appIds: readonly string[], range: TimeBounds): Promise<ReadonlyMap<string, AppCounts>>;
+  readCounts(
+    scope: MetricsScope,
+    appIds: readonly string[],
+    range: TimeBounds,
+  ): Promise<ReadonlyMap<string, AppCounts>>;
   /** Distinct devices with anything but ad engagements in the range, per app. */
-  readPeople(tenantId: string, appIds: readonly string[], range: TimeBounds): Promise<ReadonlyMap<string, number>>;
+  readPeople(scope: MetricsScope, appIds: readonly string[], range: TimeBounds): Promise<ReadonlyMap<string, number>>;
 }
 
 export function createMetricsReader(warehouse: Warehouse): MetricsReader {
   return {
-    async readCounts(tenantId, appIds, range) {
+    async readCounts(scope, appIds, range) {
       const rows = await warehouse.query(countsQuery, {
-        tenantId,
+        ...scope,
         appIds: [...appIds],
         ...sliceRange(range.fromMs, range.toMs, quarterMs),
       });
       return new Map(appIds.map((appId) => [appId, countsOf(rows.filter((row) => row.appId === appId))]));
     },
-    async readPeople(tenantId, appIds, range) {
-      const rows = await warehouse.query(peopleQuery, { tenantId, appIds: [...appIds], ...range });
+    async readPeople(scope, appIds, range) {
+      const rows = await warehouse.query(peopleQuery, { ...scope, appIds: [...appIds], ...range });
       return new Map(rows.map((row) => [row.appId, row.people]));
     },
   };

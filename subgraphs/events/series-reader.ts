@@ -8,6 +8,8 @@ import {
   engagementKinds,
   minute,
   minuteMs,
+  partnerParam,
+  partnerWall,
   quarter,
   quarterMs,
   revenueKinds,
@@ -24,6 +26,7 @@ const seriesParams = z.object({
   currency: z.string(),
   timezone: z.string(),
   ...sliceParams,
+  ...partnerParam,
 });
 
 /** The bucket of a grain-aligned time `slot` as the key that domain/series expects. */
@@ -34,7 +37,8 @@ const keySql: Readonly<Record<SeriesGrain, string>> = {
   DAY: 'toString(toDate(slot, {timezone:String}))',
 };
 
-function seriesQuery(grain: SeriesGrain, of: 'count' | 'revenue') {
+/** A series of counts or revenue at a grain. */
+export function seriesQuery(grain: SeriesGrain, of: 'count' | 'revenue') {
   const expression = grain === 'MINUTE' ? minute : quarter;
   const kinds =
     of === 'revenue'
@@ -44,7 +48,7 @@ function seriesQuery(grain: SeriesGrain, of: 'count' | 'revenue') {
       SELECT ${expression} AS slot, event_kind, count() AS n, sum(revenue_amount) AS amount
       FROM events
       WHERE tenant_id = {tenantId:String} AND app_id = {appId:String} AND environment = 'production'
-        ${kinds} AND ${times}
+        ${kinds} AND ${times} AND ${partnerWall()}
       GROUP BY slot, event_kind`;
   return defineQuery({
     name: `events_series_${of}_${grain.toLowerCase()}`,
@@ -69,7 +73,7 @@ function peopleSeriesQuery(grain: SeriesGrain) {
     FROM events
     WHERE tenant_id = {tenantId:String} AND app_id = {appId:String} AND environment = 'production'
       AND occurred_at >= ${timeParam('fromMs')} AND occurred_at < ${timeParam('toMs')}
-      AND event_kind NOT IN ${engagementKinds}
+      AND event_kind NOT IN ${engagementKinds} AND ${partnerWall()}
     GROUP BY key`,
     params: z.object({
       tenantId: z.string().min(1),
@@ -77,6 +81,7 @@ function peopleSeriesQuery(grain: SeriesGrain) {
       timezone: z.string(),
       fromMs: z.number(),
       toMs: z.number(),
+      ...partnerParam,
     }),
     row: seriesRow,
   });
@@ -87,6 +92,8 @@ const kindOf = { EVENTS: '', SESSIONS: 'session', INSTALLS: 'install', PURCHASES
 export interface SeriesRequest {
   readonly tenantId: string;
   readonly appId: string;
+  /** '' = no partner's: all rows. */
+  readonly partnerId: string;
   readonly range: TimeBounds;
   readonly metric: SeriesMetric;
   readonly grain: SeriesGrain;
@@ -102,13 +109,14 @@ export interface SeriesReader {
 
 export function createSeriesReader(warehouse: Warehouse): SeriesReader {
   const readValues = (request: SeriesRequest) => {
-    const { tenantId, appId, range, metric, grain, timezone, currency } = request;
+    const { tenantId, appId, partnerId, range, metric, grain, timezone, currency } = request;
     if (metric === 'PEOPLE') {
-      return warehouse.query(peopleSeriesQuery(grain), { tenantId, appId, timezone, ...range });
+      return warehouse.query(peopleSeriesQuery(grain), { tenantId, appId, partnerId, timezone, ...range });
     }
     return warehouse.query(seriesQuery(grain, metric === 'REVENUE' ? 'revenue' : 'count'), {
       tenantId,
       appId,
+      partnerId,
       timezone,
       currency,
       kind: kindOf[metric],

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { TimeBounds } from '../src/kit.ts';
 import type { CohortSums } from './domain/cohort-ltv.ts';
 import { fraudFrom, suspectFrom } from './domain/fraud-verdict.ts';
-import { activeInstalls, latestPredictions } from './predictions-sql.ts';
+import { activeInstalls, latestPredictions, partnerParam, partnerWall } from './predictions-sql.ts';
 
 const cohortParams = {
   tenantId: z.string().min(1),
@@ -12,6 +12,7 @@ const cohortParams = {
   toMs: z.number(),
   model: z.string(),
   horizonDays: z.number(),
+  ...partnerParam,
 };
 
 const ltvRow = z.object({
@@ -27,7 +28,7 @@ const ltvSql = (key: string, having: string) => `
     SELECT ${key} AS key, toFloat64(count()) AS installs, toFloat64(countIf(p.subject_id != '')) AS scored,
       toString(toDecimal128(sumIf(p.predicted, p.subject_id != ''), 6)) AS total, max(p.version) AS version
     FROM (${activeInstalls}
-      HAVING decided = 'install' ${having}
+      HAVING decided = 'install' AND ${partnerWall('campaign')} ${having}
     ) AS i
     LEFT JOIN (${latestPredictions}
     ) AS p ON p.app_id = i.app_id AND p.subject_id = i.install_id
@@ -63,7 +64,7 @@ export const campaignFraudQuery = defineQuery({
           one -> JSONExtractString(one, 'reason') = 'engagement_injection',
           JSONExtractArrayRaw(evidence)), 'touchpoint', 'campaignId')) AS claimant
       FROM (${activeInstalls})
-      WHERE claimant IN {campaignIds:Array(String)}
+      WHERE claimant IN {campaignIds:Array(String)} AND ${partnerWall('claimant')}
     ) AS i
     INNER JOIN (${latestPredictions}
     ) AS p ON p.app_id = i.app_id AND p.subject_id = i.install_id
@@ -85,6 +86,8 @@ export interface FraudCounts {
 
 export interface CohortRequest {
   readonly tenantId: string;
+  /** '' = no partner's: all. */
+  readonly partnerId: string;
   readonly appIds: readonly string[];
   readonly range: TimeBounds;
   readonly model: string;
@@ -105,6 +108,7 @@ export interface CohortReader {
 export function createCohortReader(warehouse: Warehouse): CohortReader {
   const paramsOf = (request: CohortRequest, horizonDays: number) => ({
     tenantId: request.tenantId,
+    partnerId: request.partnerId,
     appIds: [...request.appIds],
     ...request.range,
     model: request.model,

@@ -1,5 +1,6 @@
 import { defineQuery, timeParam, type Warehouse } from '@tributary/platform/warehouse';
 import { z } from 'zod';
+import { partnerInstalls, partnerParam } from './predictions-sql.ts';
 
 /** Grain: install. Ordering key: app, model, horizon, install. Scan: the granules of the ids asked for. */
 export const installPredictionsQuery = defineQuery({
@@ -10,7 +11,7 @@ export const installPredictionsQuery = defineQuery({
       toFloat64(toUnixTimestamp64Milli(max(p.scored_at))) AS scoredAt
     FROM predictions AS p
     WHERE tenant_id = {tenantId:String} AND app_id = {appId:String} AND model = {model:String}
-      AND horizon_days = {horizonDays:UInt16} AND subject_id IN {installIds:Array(String)}
+      AND horizon_days = {horizonDays:UInt16} AND subject_id IN {installIds:Array(String)} AND ${partnerInstalls('subject_id')}
       AND subject_at >= ${timeParam('fromMs')} AND subject_at < ${timeParam('toMs')}
     GROUP BY subject_id`,
   params: z.object({
@@ -21,6 +22,7 @@ export const installPredictionsQuery = defineQuery({
     installIds: z.array(z.string()).min(1).max(200),
     fromMs: z.number(),
     toMs: z.number(),
+    ...partnerParam,
   }),
   row: z.object({
     installId: z.string(),
@@ -44,6 +46,8 @@ export interface InstallReader {
     readonly horizonDays: number;
     readonly installIds: readonly string[];
     readonly nowMs: number;
+    /** '' = no partner's: all. */
+    readonly partnerId: string;
   }): Promise<ReadonlyMap<string, InstallPrediction>>;
 }
 

@@ -22,11 +22,11 @@ export function installLoader(
   reader: InstallReader,
   key: { readonly appId: string; readonly model: string; readonly horizonDays: number; readonly nowMs: number },
 ) {
-  const { tenantId } = context.caller;
+  const { tenantId, partnerId } = context.caller;
   return context.loaders.get(`installs:${tenantId}:${key.appId}:${key.model}:${key.horizonDays}`, () => {
     return new DataLoader<string, InstallPrediction | null>(
       async (installIds) => {
-        const found = await reader.readInstalls({ ...key, tenantId, installIds });
+        const found = await reader.readInstalls({ ...key, tenantId, installIds, partnerId: partnerId ?? '' });
         return installIds.map((installId) => found.get(installId) ?? null);
       },
       { maxBatchSize: idsPerQuery },
@@ -41,12 +41,13 @@ export function campaignLtvLoader(
   range: TimeBounds,
   horizonDays: number,
 ) {
-  const { tenantId } = context.caller;
+  const { tenantId, partnerId } = context.caller;
   return context.loaders.get(`campaign-ltv:${tenantId}:${range.fromMs}:${range.toMs}:${horizonDays}`, () => {
     return new DataLoader<CampaignKey, CohortSums, string>(
       async (keys) => {
         const found = await reader.readCampaignLtv({
           tenantId,
+          partnerId: partnerId ?? '',
           range,
           horizonDays,
           model: ltvModel.name,
@@ -61,12 +62,13 @@ export function campaignLtvLoader(
 }
 
 export function campaignFraudLoader(context: SubgraphContext, reader: CohortReader, range: TimeBounds) {
-  const { tenantId } = context.caller;
+  const { tenantId, partnerId } = context.caller;
   return context.loaders.get(`campaign-fraud:${tenantId}:${range.fromMs}:${range.toMs}`, () => {
     return new DataLoader<CampaignKey, FraudCounts, string>(
       async (keys) => {
         const found = await reader.readCampaignFraud({
           tenantId,
+          partnerId: partnerId ?? '',
           range,
           model: fraudModel.name,
           appIds: distinct(keys.map((key) => key.appId)),
@@ -80,11 +82,18 @@ export function campaignFraudLoader(context: SubgraphContext, reader: CohortRead
 }
 
 export function appLtvLoader(context: SubgraphContext, reader: CohortReader, range: TimeBounds, horizonDays: number) {
-  const { tenantId } = context.caller;
+  const { tenantId, partnerId } = context.caller;
   return context.loaders.get(`app-ltv:${tenantId}:${range.fromMs}:${range.toMs}:${horizonDays}`, () => {
     return new DataLoader<string, CohortSums>(
       async (appIds) => {
-        const found = await reader.readAppLtv({ tenantId, range, horizonDays, model: ltvModel.name, appIds });
+        const found = await reader.readAppLtv({
+          tenantId,
+          partnerId: partnerId ?? '',
+          range,
+          horizonDays,
+          model: ltvModel.name,
+          appIds,
+        });
         return appIds.map((appId) => found.get(appId) ?? emptyCohort);
       },
       { maxBatchSize: idsPerQuery },

@@ -1,4 +1,26 @@
 import { timeParam } from '@tributary/platform/warehouse';
+import { z } from 'zod';
+
+/** Campaigns of the caller's partner, by the mirror's latest version of each; none without a partner. */
+const partnerCampaigns = `(
+      SELECT campaign_id FROM campaigns_mirror WHERE tenant_id = {tenantId:String}
+      GROUP BY campaign_id HAVING argMax(partner_id, version) = {partnerId:String} AND {partnerId:String} != ''
+    )`;
+
+/**
+ * The wall between partners, in SQL: with `partnerId` set, only rows whose campaign is that partner's. Every query of this
+ * subgraph holds it or `partnerInstalls`.
+ */
+export const partnerWall = (column: string) => `({partnerId:String} = '' OR ${column} IN ${partnerCampaigns})`;
+
+/** Installs of one app whose decision in force names a campaign of the caller's partner; all without one. */
+export const partnerInstalls = (column: string) => `({partnerId:String} = '' OR ${column} IN (
+        SELECT install_id FROM install_attributions WHERE tenant_id = {tenantId:String} AND app_id = {appId:String}
+        GROUP BY install_id HAVING argMax(campaign_id, revision) IN ${partnerCampaigns}))`;
+
+/** Parameter of the walls. */
+export const partnerParam = { partnerId: z.string() };
+
 /**
  * The active decision of each install of a range: its highest revision. `claimed` is the campaign that a refused injected
  * engagement named where nothing else won: whose fraud it was.

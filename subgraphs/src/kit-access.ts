@@ -10,6 +10,18 @@ export function requireScope(context: SubgraphContext, scope: Scope): void {
   }
 }
 
+/** Throws FORBIDDEN for a partner's key: personal fields and what belongs to no campaign are never theirs. */
+export function refusePartner({ caller }: SubgraphContext): void {
+  if (caller.partnerId == null) return;
+  throw new CodedError('FORBIDDEN', { message: 'Keys of partners may not read that.' });
+}
+
+/** Throws FORBIDDEN unless the caller may read personal fields: the scope `read:personal`, and no partner's key. */
+export function requirePersonal(context: SubgraphContext): void {
+  refusePartner(context);
+  requireScope(context, 'read:personal');
+}
+
 export function hasScope(context: SubgraphContext, scope: Scope): boolean {
   return context.caller.scopes.includes(scope);
 }
@@ -41,7 +53,9 @@ export function requireCampaign(
   );
   const app =
     campaign && apps.find((candidate) => candidate.appId === campaign.appId && candidate.tenantId === tenantId);
-  if (!campaign || !app || !mayReadApp(context.caller, app.appId)) {
+  const { partnerId } = context.caller;
+  const foreign = partnerId != null && campaign?.partnerId !== partnerId;
+  if (!campaign || !app || foreign || !mayReadApp(context.caller, app.appId)) {
     throw new CodedError('NOT_FOUND', { message: 'There is no campaign of that id.', details: { id: campaignId } });
   }
   return { campaign, app };

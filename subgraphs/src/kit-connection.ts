@@ -61,12 +61,18 @@ export function connectionOf<T>(rows: readonly T[], page: PageRequest, cursorOf:
 
 /**
  * Defines `<name>Connection` and `<name>Edge` over a node type. Use `connectionArgs` for the field's arguments and
- * `connectionOf` for its value.
+ * `connectionOf` for its value. `tag` is that of the node, where it has one: a contract that leaves the node out must leave out its pages.
  */
-export function addConnection<T extends object>(kit: SubgraphKit, name: string, node: TypeRef<T>) {
+export function addConnection<T extends object>(
+  kit: SubgraphKit,
+  name: string,
+  node: TypeRef<T>,
+  tagged: { readonly tag?: string } = {},
+) {
   const { builder, PageInfo } = kit;
   const Edge = builder.objectRef<Connection<T>['edges'][number]>(`${name}Edge`);
   Edge.implement({
+    ...tagged,
     description: `One ${name} of a page.`,
     fields: (t) => ({
       cursor: t.string({ description: 'Its place in the list.', resolve: (edge) => edge.cursor }),
@@ -76,6 +82,7 @@ export function addConnection<T extends object>(kit: SubgraphKit, name: string, 
   });
   const ConnectionType = builder.objectRef<Connection<T>>(`${name}Connection`);
   ConnectionType.implement({
+    ...tagged,
     description: `A page of ${name}s.`,
     fields: (t) => ({
       edges: t.field({ type: [Edge], resolve: (connection) => connection.edges }),

@@ -1,4 +1,5 @@
 import type { Clock } from '@tributary/platform/clock';
+import type { LiveBus } from '@tributary/platform/live-bus';
 import type { Conversion } from '@tributary/schema';
 import { buildJourney, journeyDays } from '@tributary/subgraphs/attribution/domain';
 import type { AppFacts } from './app-facts.ts';
@@ -17,6 +18,7 @@ export interface JourneyDeps {
   readonly reader: EventReader;
   readonly store: JourneyStore;
   readonly clock: Clock;
+  readonly liveBus: LiveBus;
 }
 
 /** A conversion and the event that it is. */
@@ -88,7 +90,7 @@ function conversionsOf(app: AppFacts, event: GoalEventRow): GoalConversion[] {
 }
 
 async function buildBatch(
-  { reader, store, clock }: JourneyDeps,
+  { reader, store, clock, liveBus }: JourneyDeps,
   app: AppFacts,
   conversions: readonly GoalConversion[],
 ): Promise<number> {
@@ -125,7 +127,12 @@ async function buildBatch(
     const stored = latest.get(conversion.conversionId);
     return journeyChanged(journey, stored) ? [{ journey, revision: (stored?.revision ?? 0) + 1 }] : [];
   });
-  await store.write(app, changed, clock.now());
+  const at = clock.now();
+  await store.write(app, changed, at);
+  for (const { journey, revision } of changed) {
+    const { conversionId } = journey.conversion;
+    liveBus.publish('conversion.recorded', { tenantId: app.tenantId, appId: app.appId, conversionId, revision, at });
+  }
   return changed.length;
 }
 

@@ -41,7 +41,7 @@ export function createPass(deps: PassDeps): (events: readonly NewEvent[]) => Pro
   const { warehouse, directory, liveBus, clock, logger } = deps;
   const reader = createEventReader(warehouse);
   const decisions = { reader, store: createDecisionStore(warehouse), clock };
-  const journeys = { reader, store: createJourneyStore(warehouse), clock };
+  const journeys = { reader, store: createJourneyStore(warehouse), clock, liveBus };
 
   const passApp = async (app: AppFacts, events: readonly NewEvent[]): Promise<PassCounts> => {
     const counts = { events: events.length, decisions: 0, journeys: 0 };

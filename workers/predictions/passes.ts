@@ -1,5 +1,6 @@
 import type { Clock } from '@tributary/platform/clock';
 import type { Directory } from '@tributary/platform/directory';
+import type { LiveBus } from '@tributary/platform/live-bus';
 import type { Logger } from '@tributary/platform/logger';
 import type { ModelRuntime } from '@tributary/platform/model-runtime';
 import type { Warehouse } from '@tributary/platform/warehouse';
@@ -12,6 +13,7 @@ export interface PassDeps {
   readonly warehouse: Warehouse;
   readonly directory: Directory;
   readonly clock: Clock;
+  readonly liveBus: LiveBus;
   readonly logger: Logger;
   readonly ltv: LtvScorer;
 }
@@ -45,11 +47,11 @@ function createSeen() {
 
 /** Scores fraud and value of a page of decisions, app by app. */
 function createPageScorer(deps: PassDeps & { readonly runtime: ModelRuntime }) {
-  const { warehouse, directory, clock, logger, runtime, ltv } = deps;
+  const { warehouse, directory, clock, logger, runtime, ltv, liveBus } = deps;
   const reader = createDecisionReader(warehouse);
   const score = async (decisions: readonly StoredDecision[]) => {
     for (const ofApp of byApp(newestRevisions(decisions).map(parseDecision))) {
-      await scoreFraudOf({ warehouse, reader, runtime }, ofApp, clock.now());
+      await scoreFraudOf({ warehouse, reader, runtime, liveBus, clock }, ofApp);
       const { appId, tenantId } = ofApp[0]!;
       const app = directory.current().apps.find((one) => one.appId === appId && one.tenantId === tenantId);
       if (!app) {

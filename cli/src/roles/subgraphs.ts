@@ -1,11 +1,15 @@
 import { join } from 'node:path';
+import type { Replayer } from '@tributary/ingest/collector';
 import { openDirectoryPublisher } from '@tributary/platform/open';
 import { createOpsHandler } from '@tributary/platform/ops-server';
+import { createAlertStore } from '@tributary/prisma/alert-store';
+import { createCostImportStore } from '@tributary/prisma/cost-import-store';
 import { startDirectoryPublisher } from '@tributary/prisma/directory';
 import { startMirrors } from '@tributary/prisma/mirrors';
 import type { SubgraphName } from '@tributary/schema';
 import { serveSubgraph } from '@tributary/subgraphs/kit';
 import type { Subgraph, SubgraphDeps } from '@tributary/subgraphs/types';
+import { createAlertWorker } from '@tributary/workers/alerts';
 import type { Ports } from '../ports.ts';
 import { type RunningRole, runChecks } from '../role.ts';
 
@@ -13,7 +17,7 @@ import { type RunningRole, runChecks } from '../role.ts';
 export async function buildSubgraph(ports: Ports, name: SubgraphName): Promise<Subgraph> {
   const { config, clock, logger } = ports;
   const [warehouse, directory, liveBus, cache, signingSecret] = await Promise.all([
-    ports.warehouse(),
+    ports.warehouseReader(),
     ports.directory(),
     ports.liveBus(),
     ports.cache(),
@@ -32,7 +36,10 @@ export async function buildSubgraph(ports: Ports, name: SubgraphName): Promise<S
   // Each is imported when it is built, so that one alone does not load the others.
   switch (name) {
     case 'events':
-      return (await import('@tributary/subgraphs/events')).createEventsSubgraph(deps);
+      return (await import('@tributary/subgraphs/events')).createEventsSubgraph(deps, {
+        writer: await ports.warehouse(),
+        replayEvent: replayOn(ports),
+      });
     case 'attribution':
       return (await import('@tributary/subgraphs/attribution')).createAttributionSubgraph(deps);
     case 'predictions':
@@ -44,9 +51,29 @@ export async function buildSubgraph(ports: Ports, name: SubgraphName): Promise<S
   }
 }
 
+/** Refused events go to the log like new ones; it is opened when the first is replayed. */
+function replayOn(ports: Ports): Replayer['replay'] {
+  let opened: Promise<Replayer> | null = null;
+  const open = async () => {
+    const [eventLog, directory, idSecret] = await Promise.all([
+      ports.eventLog(),
+      ports.directory(),
+      ports.signingSecret(),
+    ]);
+    const { createReplayer } = await import('@tributary/ingest/collector');
+    const replayer = createReplayer({ eventLog, directory, idSecret, clock: ports.clock });
+    ports.disposal.add('replayer', () => replayer.dispose());
+    return replayer;
+  };
+  return async (event) => {
+    opened ??= open();
+    return (await opened).replay(event);
+  };
+}
+
 /**
- * What the owner of the relational store does for the others: publishes the directory and keeps the warehouse's mirrors of
- * campaigns and costs.
+ * What the owner of the relational store does for the others: publishes the directory, keeps the warehouse's mirrors of
+ * campaigns and costs, evaluates alerts and pulls costs.
  */
 export async function startRelationalDuties(ports: Ports): Promise<void> {
   const { clock, logger, config } = ports;
@@ -59,6 +86,18 @@ export async function startRelationalDuties(ports: Ports): Promise<void> {
   ports.disposal.add('directory publisher', () => publishing.dispose());
   const mirrors = await startMirrors({ relational, warehouse: await ports.warehouse(), liveBus, clock, logger });
   ports.disposal.add('mirrors', () => mirrors.dispose());
+  const alerts = createAlertWorker({
+    warehouse: await ports.warehouseReader(),
+    alerts: createAlertStore(relational),
+    costImports: createCostImportStore(relational),
+    liveBus,
+    clock,
+    logger: logger.child({ worker: 'alerts' }),
+    config,
+    signingSecret: await ports.signingSecret(),
+  });
+  ports.disposal.add('alerts', () => alerts.dispose());
+  await alerts.start();
 }
 
 /** One subgraph alone, over HTTP and WebSocket. */

@@ -18,9 +18,13 @@ export interface InspectedOperation {
 
 /** Fields after fragments are expanded; fragments that spread fragments grow exponentially, so the text's length says little. */
 const maxExpandedFields = 5_000;
+/** Directives of an operation, expanded as its fields are. */
+const maxDirectives = 50;
+/** Elements of all lists in the variables of one operation; literal lists are bounded by the tokens. */
+const maxListElements = 1_000;
 /** Texts kept with their document; longer ones are parsed each time, so that the cache's memory is bounded too. */
 const inspectedTexts = 500;
-const longestCachedText = 32_768;
+export const longestCachedText = 32_768;
 
 /**
  * Parses an operation and holds it against the limits (tokens, depth, aliases, expanded fields). Both transports call it before
@@ -85,6 +89,25 @@ interface Size {
   readonly depth: number;
   readonly aliases: number;
   readonly fields: number;
+  readonly directives: number;
+}
+
+/** Throws a GraphQLError coded OPERATION_TOO_LARGE for variables that nest too deep or whose lists hold too many elements in all. */
+export function checkVariables(variables: unknown): void {
+  if (countElements(variables, maxListElements, limits.jsonDepth) > maxListElements)
+    throw tooLarge('list elements', maxListElements);
+}
+
+/** Stops counting once beyond `most`. */
+function countElements(value: unknown, most: number, levels: number): number {
+  if (value === null || typeof value !== 'object') return 0;
+  if (levels === 0) throw tooLarge('levels of variables', limits.jsonDepth);
+  let count = Array.isArray(value) ? value.length : 0;
+  for (const inner of Array.isArray(value) ? value : Object.values(value)) {
+    if (count > most) break;
+    count += countElements(inner, most - count, levels - 1);
+  }
+  return count;
 }
 
 function checkSize(document: DocumentNode, operation: OperationDefinitionNode): void {
@@ -95,8 +118,12 @@ function checkSize(document: DocumentNode, operation: OperationDefinitionNode): 
   const size = sizeOf(operation.selectionSet, fragments, new Map());
   if (size.depth > limits.graphqlDepth) throw tooLarge('levels', limits.graphqlDepth);
   if (size.aliases > limits.graphqlAliases) throw tooLarge('aliases', limits.graphqlAliases);
+  const directives = size.directives + (operation.directives?.length ?? 0);
+  if (directives > maxDirectives) throw tooLarge('directives', maxDirectives);
   if (size.fields > maxExpandedFields) throw tooLarge('fields', maxExpandedFields);
 }
+
+const nothing: Size = { depth: 0, aliases: 0, fields: 0, directives: 0 };
 
 /** Each fragment is measured once and counted where it is spread, so the cost is that of the text, not of its expansion. */
 function sizeOf(
@@ -104,12 +131,17 @@ function sizeOf(
   fragments: ReadonlyMap<string, FragmentDefinitionNode>,
   measured: Map<string, Size>,
 ): Size {
-  let [depth, aliases, fields] = [0, 0, 0];
+  let [depth, aliases, fields, directives] = [0, 0, 0, 0];
   for (const selection of selectionSet.selections) {
-    let inner: Size = { depth: 0, aliases: 0, fields: 0 };
+    let inner: Size = nothing;
     if (selection.kind === Kind.FIELD) {
       if (selection.selectionSet) inner = sizeOf(selection.selectionSet, fragments, measured);
-      inner = { depth: inner.depth + 1, aliases: inner.aliases + (selection.alias ? 1 : 0), fields: inner.fields + 1 };
+      inner = {
+        ...inner,
+        depth: inner.depth + 1,
+        aliases: inner.aliases + (selection.alias ? 1 : 0),
+        fields: inner.fields + 1,
+      };
     } else if (selection.kind === Kind.INLINE_FRAGMENT) {
       inner = sizeOf(selection.selectionSet, fragments, measured);
     } else {
@@ -118,8 +150,9 @@ function sizeOf(
     depth = Math.max(depth, inner.depth);
     aliases += inner.aliases;
     fields += inner.fields;
+    directives += inner.directives + (selection.directives?.length ?? 0);
   }
-  return { depth, aliases, fields };
+  return { depth, aliases, fields, directives };
 }
 
 function fragmentSize(
@@ -129,7 +162,6 @@ function fragmentSize(
 ): Size {
   const known = measured.get(name);
   if (known) return known;
-  const nothing = { depth: 0, aliases: 0, fields: 0 };
   const fragment = fragments.get(name);
   if (!fragment) return nothing;
   // Stands in while the fragment itself is measured: a cycle adds nothing here and is refused by validation.

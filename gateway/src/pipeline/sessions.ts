@@ -2,7 +2,13 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '@tributary/platform/clock';
 import { z } from 'zod';
 
-const sessionSchema = z.object({ sessionId: z.string(), keyId: z.string(), expiresAt: z.number() });
+const sessionSchema = z.object({
+  sessionId: z.string(),
+  keyId: z.string(),
+  expiresAt: z.number(),
+  /** Opened for the explorer (GraphiQL), whose operations are typed by hand. */
+  explorer: z.boolean().optional(),
+});
 
 /** What a session cookie says: which key was shown, and until when (epoch ms). It holds no right of its own. */
 export type Session = z.output<typeof sessionSchema>;
@@ -13,7 +19,7 @@ export type Session = z.output<typeof sessionSchema>;
  * process only, until the session would have expired.
  */
 export interface Sessions {
-  issue(keyId: string): { readonly token: string; readonly session: Session };
+  issue(keyId: string, explorer?: boolean): { readonly token: string; readonly session: Session };
   /** Null when forged, expired or revoked. */
   verify(token: string): Session | null;
   /** Whether a verified session is still neither expired nor revoked. */
@@ -33,11 +39,12 @@ export function createSessions(deps: {
   const sign = (payload: string) => createHmac('sha256', key).update(payload).digest();
 
   return {
-    issue(keyId) {
+    issue(keyId, explorer = false) {
       const session: Session = {
         sessionId: randomBytes(16).toString('base64url'),
         keyId,
         expiresAt: deps.clock.now() + deps.ttlMs,
+        ...(explorer ? { explorer } : {}),
       };
       const payload = Buffer.from(JSON.stringify(session)).toString('base64url');
       return { token: `${payload}.${sign(payload).toString('base64url')}`, session };

@@ -1,8 +1,7 @@
-import type { GraphQLDataSource } from '@apollo/gateway';
 import type { Logger } from '@tributary/platform/logger';
 import { CodedError, newId } from '@tributary/schema';
 import type { DocumentNode, FormattedExecutionResult, OperationDefinitionNode } from 'graphql';
-import { createDataSource, type OperationContext } from '../data-source.ts';
+import type { OperationContext } from '../data-source.ts';
 import { canonicalJson } from '../json.ts';
 import { createLru, type Lru } from '../lru.ts';
 import { type CallerSigner, type Principal, rightsOf } from '../pipeline/auth.ts';
@@ -20,6 +19,8 @@ interface SubscriptionOperation {
   /** Coerced: defaults filled in, nothing undeclared. */
   readonly variables: Readonly<Record<string, unknown>>;
   readonly principal: Principal;
+  /** Once, when this subscriber has ended. */
+  readonly onEnd?: () => void;
 }
 
 export interface SubscriptionStats {
@@ -58,8 +59,6 @@ const defaultReopenDelaysMs = [250, 500, 1_000, 2_000, 4_000, 8_000];
  * Over 50 lines: one closure, whose parts share this state.
  */
 export function createSubscriptionEngine(deps: SubscriptionEngineDeps): SubscriptionEngine {
-  const dataSources = new Map<string, GraphQLDataSource<OperationContext>>();
-  for (const client of deps.clients) dataSources.set(client.name, createDataSource(client));
   const clients = new Map(deps.clients.map((client) => [client.name, client]));
   /** By what makes subscriptions equal; a feed that has begun gives its place here to the next one. */
   const streams = new Map<string, SharedStream>();
@@ -80,9 +79,9 @@ export function createSubscriptionEngine(deps: SubscriptionEngineDeps): Subscrip
       supergraph: graph,
       plan,
       document,
-      operationName,
+      operation,
       variables,
-      dataSources,
+      clients,
       logger: deps.logger,
     });
     const context = (): OperationContext => ({
@@ -120,14 +119,14 @@ export function createSubscriptionEngine(deps: SubscriptionEngineDeps): Subscrip
       const text = normalise(given.document, given.operation);
       const key = canonicalJson([supergraph.id, text, given.variables, rightsOf(given.principal)]);
       const known = streams.get(key);
-      if (known?.joinable()) return known.subscribe();
+      if (known?.joinable()) return known.subscribe(given.onEnd);
       const stream: SharedStream = openStream(supergraph, text, given, () => {
         if (streams.get(key) === stream) streams.delete(key);
         all.delete(stream);
       });
       streams.set(key, stream);
       all.add(stream);
-      return stream.subscribe();
+      return stream.subscribe(given.onEnd);
     },
     useSupergraph(next) {
       if (supergraph?.id === next.id) return;

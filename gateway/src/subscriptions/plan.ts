@@ -1,5 +1,5 @@
 import { operationFromDocument } from '@apollo/federation-internals';
-import type { PlanNode, QueryPlan, SubscriptionNode } from '@apollo/query-planner';
+import type { PlanNode, SubscriptionNode } from '@apollo/query-planner';
 import { CodedError } from '@tributary/schema';
 import {
   type DocumentNode,
@@ -9,13 +9,14 @@ import {
   print,
   visit,
 } from 'graphql';
+import { canExecute } from '../execution/execute-plan.ts';
 import type { Supergraph } from '../supergraph.ts';
 
 export interface SubscriptionPlan {
   /** Subscribed on the subgraph that owns the field. */
   readonly primary: SubscriptionNode['primary'];
   /** Run for every event; its primary fetch is answered by the event. */
-  readonly perEvent: QueryPlan;
+  readonly perEvent: PlanNode;
 }
 
 /**
@@ -36,7 +37,10 @@ export function planSubscription(
   }
   const { primary, rest } = node;
   const perEvent: PlanNode = rest ? { kind: 'Sequence', nodes: [primary, rest] } : primary;
-  return { primary, perEvent: { kind: 'QueryPlan', node: perEvent } };
+  if (!canExecute(perEvent)) {
+    throw new CodedError('INTERNAL', { cause: new Error('A subscription needs a kind of plan that is not supported') });
+  }
+  return { primary, perEvent };
 }
 
 /** The operation alone with the fragments it uses, in one spelling: what differs only in layout or unused parts is equal. */

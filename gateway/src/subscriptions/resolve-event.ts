@@ -1,24 +1,23 @@
-import { buildOperationContext, executeQueryPlan, type GraphQLDataSource } from '@apollo/gateway';
+import type { FetchNode } from '@apollo/query-planner';
 import type { Logger } from '@tributary/platform/logger';
-import type { DocumentNode, FormattedExecutionResult } from 'graphql';
-import { completeResult, plainErrors } from '../complete-result.ts';
+import type { DocumentNode, FormattedExecutionResult, OperationDefinitionNode } from 'graphql';
 import type { OperationContext } from '../data-source.ts';
+import { executePlan } from '../execution/execute-plan.ts';
+import { createShaper } from '../execution/shape-answer.ts';
 import { cloneJson } from '../json.ts';
 import { formatErrors, formatThrown } from '../pipeline/format-error.ts';
+import { answerOf } from '../query-executor.ts';
+import type { SubgraphClient } from '../subgraph-client.ts';
 import type { Supergraph } from '../supergraph.ts';
 import type { SubscriptionPlan } from './plan.ts';
-
-type RequestContext = Parameters<typeof executeQueryPlan>[2];
-type DataSource = GraphQLDataSource<OperationContext>;
-type DataSourceResponse = Awaited<ReturnType<DataSource['process']>>;
 
 export interface EventResolverDeps {
   readonly supergraph: Supergraph;
   readonly plan: SubscriptionPlan;
   readonly document: DocumentNode;
-  readonly operationName: string | undefined;
+  readonly operation: OperationDefinitionNode;
   readonly variables: Readonly<Record<string, unknown>>;
-  readonly dataSources: ReadonlyMap<string, DataSource>;
+  readonly clients: ReadonlyMap<string, SubgraphClient>;
   readonly logger: Logger;
 }
 
@@ -28,58 +27,26 @@ export type EventResolver = (
   context: OperationContext,
 ) => Promise<FormattedExecutionResult>;
 
+/** The plan of the event, its primary fetch answered by the event itself. */
 export function createEventResolver(deps: EventResolverDeps): EventResolver {
-  const { supergraph, plan, document, operationName } = deps;
-  const operationContext = buildOperationContext({
-    schema: supergraph.schema,
-    operationDocument: document,
-    ...(operationName ? { operationName } : {}),
-  });
-  const variables = { ...deps.variables };
+  const { supergraph, plan, variables, clients } = deps;
+  const shaper = createShaper(supergraph.schema, deps.document, deps.operation)(variables);
 
   return async (event, context) => {
-    const serviceMap = servicesFor(deps, event);
-    // What the executor reads of Apollo Server's request context; `metrics` must be there, or a subgraph error throws.
-    const requestContext = {
-      request: { query: plan.primary.operation, variables },
-      context,
-      metrics: {},
-      logger: deps.logger,
-    } as unknown as RequestContext;
+    const fetch = async (service: string, request: object, node: FetchNode): Promise<FormattedExecutionResult> => {
+      // Other subgraphs' data is merged into it, and the event may be shared.
+      if (node === plan.primary) return cloneJson(event);
+      const client = clients.get(service);
+      if (!client) throw new Error(`No client for subgraph ${service}`);
+      return client.execute({ ...request, ...context } as Parameters<SubgraphClient['execute']>[0]);
+    };
     try {
-      const result = completeResult(
-        await executeQueryPlan(
-          plan.perEvent,
-          serviceMap,
-          requestContext,
-          operationContext,
-          supergraph.coreSchema,
-          supergraph.apiSchema,
-        ),
-      );
-      const data = (result.data ?? null) as FormattedExecutionResult['data'] & {};
-      if (!result.errors) return { data };
-      return { data, errors: formatErrors(plainErrors(result.errors), context.requestId) };
+      const fetched = await executePlan(plan.perEvent, { coreSchema: supergraph.coreSchema, variables, fetch });
+      const { data = null, errors } = answerOf(fetched, shaper);
+      return errors ? { data, errors: formatErrors(errors, context.requestId) } : { data };
     } catch (error) {
       deps.logger.error({ err: error, requestId: context.requestId }, 'an event could not be completed');
       return { data: null, errors: [formatThrown(error, context.requestId)] };
     }
   };
-}
-
-/** The real data sources, save that the owner's primary fetch is answered by the event itself. */
-function servicesFor(deps: EventResolverDeps, event: FormattedExecutionResult): Record<string, GraphQLDataSource> {
-  const services = Object.fromEntries(deps.dataSources) as Record<string, GraphQLDataSource>;
-  const { serviceName, operation } = deps.plan.primary;
-  const owner = services[serviceName];
-  services[serviceName] = {
-    async process(options) {
-      const isPrimary = options.request.query === operation && !options.request.variables?.['representations'];
-      // The executor merges other subgraphs' data into what it gets, and the event may be shared.
-      if (isPrimary) return cloneJson(event) as DataSourceResponse;
-      if (!owner) throw new Error(`No client for subgraph ${serviceName}`);
-      return owner.process(options);
-    },
-  };
-  return services;
 }

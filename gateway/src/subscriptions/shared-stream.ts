@@ -32,7 +32,8 @@ export interface SharedStreamDeps {
 export interface SharedStream {
   /** Whether one who comes now would miss nothing. */
   joinable(): boolean;
-  subscribe(): AsyncIterableIterator<FormattedExecutionResult>;
+  /** @param onEnd once, when this subscriber has ended, however it does. */
+  subscribe(onEnd?: () => void): AsyncIterableIterator<FormattedExecutionResult>;
   /** Ends all subscribers with that error as their last payload. */
   end(code: ErrorCode): void;
   readonly size: number;
@@ -167,7 +168,7 @@ export function createSharedStream(deps: SharedStreamDeps): SharedStream {
 
   return {
     joinable: () => !stop.signal.aborted && (deps.kind === 'totals' || !begun),
-    subscribe() {
+    subscribe(onEnd) {
       const subscriber: Subscriber = {
         state: 'live',
         queue: createEventQueue({
@@ -177,6 +178,7 @@ export function createSharedStream(deps: SharedStreamDeps): SharedStream {
           },
           onEnd() {
             subscribers.delete(subscriber);
+            onEnd?.();
             if (subscribers.size === 0) finish(null);
           },
         }),

@@ -1,6 +1,6 @@
 import type { Directory } from '@tributary/platform/directory';
 import { createLogger } from '@tributary/platform/logger';
-import { type DirectoryKey, type DirectorySnapshot, sha256Hex } from '@tributary/schema';
+import { type DirectoryKey, type DirectorySnapshot, defaultIntakePolicy, sha256Hex } from '@tributary/schema';
 import type { FormattedExecutionResult } from 'graphql';
 import { type Client, createClient } from 'graphql-ws/client';
 import { WebSocket } from 'ws';
@@ -14,6 +14,10 @@ export const apiKey = 'tk_api_one';
 export const otherTenantKey = 'tk_api_two';
 export const writeKey = 'tk_write';
 export const sameRightsKey = 'tk_api_one_b';
+export const adminKey = 'tk_api_admin';
+export const trustedKey = 'tk_api_trusted';
+export const partnerKey = 'tk_api_partner';
+export const unmeteredKey = 'tk_api_unmetered';
 
 const aKey = (text: string, given: Partial<DirectoryKey>): DirectoryKey => ({
   keyId: `key_${text}`,
@@ -26,6 +30,27 @@ const aKey = (text: string, given: Partial<DirectoryKey>): DirectoryKey => ({
   ...given,
 });
 
+const anApp = (
+  appId: string,
+  webOrigins: readonly string[],
+  tenantId = 'ten_1',
+): DirectorySnapshot['apps'][number] => ({
+  appId,
+  tenantId,
+  name: appId,
+  platform: 'web',
+  enabled: true,
+  timezone: 'UTC',
+  currency: 'USD',
+  storeUrl: null,
+  ipPolicy: 'drop',
+  clickLookbackHours: 168,
+  viewLookbackHours: 24,
+  reinstallDays: 90,
+  retentionDays: 400,
+  intake: { ...defaultIntakePolicy, webOrigins: [...webOrigins] },
+});
+
 interface TestDirectory extends Directory {
   change(keyText: string, given: Partial<DirectoryKey>): void;
 }
@@ -34,7 +59,11 @@ function createTestDirectory(): TestDirectory {
   let current: DirectorySnapshot = {
     version: 1,
     publishedAt: 0,
-    apps: [],
+    apps: [
+      anApp('app_1', ['https://shop.example']),
+      anApp('app_2', []),
+      anApp('app_9', ['https://other.example'], 'ten_2'),
+    ],
     links: [],
     campaigns: [],
     goals: [],
@@ -42,6 +71,10 @@ function createTestDirectory(): TestDirectory {
       aKey(apiKey, {}),
       aKey(sameRightsKey, {}),
       aKey(otherTenantKey, { tenantId: 'ten_2' }),
+      aKey(adminKey, { scopes: ['read:reports', 'admin'] }),
+      aKey(trustedKey, { trustedOnly: true }),
+      aKey(partnerKey, { partnerId: 'par_1' }),
+      aKey(unmeteredKey, { ratePlan: 'large', rate: { perSecond: 1e9, burst: 1e9 } }),
       aKey(writeKey, { kind: 'write', scopes: ['ingest:write'] }),
     ],
   };
@@ -75,7 +108,9 @@ export interface TestGateway {
 interface Answer {
   readonly status: number;
   readonly headers: Headers;
+  /** Without its extensions. */
   readonly body: FormattedExecutionResult;
+  readonly extensions: Record<string, unknown> | undefined;
 }
 
 interface SocketOptions {
@@ -119,11 +154,8 @@ export async function startTestGateway({ remote, wrap, ...given }: TestGatewayOp
         headers: { 'content-type': 'application/json', authorization: `Bearer ${apiKey}`, ...headers },
         body: JSON.stringify({ query, variables }),
       });
-      return {
-        status: response.status,
-        headers: response.headers,
-        body: (await response.json()) as FormattedExecutionResult,
-      };
+      const { extensions, ...body } = (await response.json()) as FormattedExecutionResult;
+      return { status: response.status, headers: response.headers, body, extensions };
     },
     socket(options = {}) {
       const client = openSocket(url, options);
@@ -167,13 +199,18 @@ export interface Collected {
 }
 
 /** Subscribes and keeps what comes. */
-export function collect(client: Client, query: string, variables: Record<string, unknown> = {}): Collected {
+export function collect(
+  client: Client,
+  query: string,
+  variables: Record<string, unknown> = {},
+  more: { readonly extensions?: Record<string, unknown> } = {},
+): Collected {
   const results: FormattedExecutionResult[] = [];
   let failure: unknown = null;
   let stop: () => void = () => {};
   const ended = new Promise<void>((resolve) => {
     stop = client.subscribe(
-      { query, variables },
+      { query, variables, ...more },
       {
         next: (result) => void results.push(result as FormattedExecutionResult),
         error(error) {

@@ -21,6 +21,8 @@ export interface World {
   emit(rows: readonly { campaign: string | null; installs: number }[]): void;
   /** Sends an item to all upstream subscriptions of `feed`. */
   feed(text: string): void;
+  /** Appends to the numbered stream, which is resumed by `after`. */
+  append(): void;
   readonly upstreams: () => number;
   /** Ends all upstreams of `liveMetrics`, as a subgraph does that stops. */
   endLive(): void;
@@ -30,6 +32,7 @@ type Row = { campaign: string | null; installs: number };
 
 interface TestContext {
   readonly caller: Caller;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A tiny graph in the product's shape: `live` owns the subscriptions, `catalog` names things, `money` adds to campaigns. */
@@ -77,8 +80,29 @@ export function createWorld() {
     return queue.iterator;
   };
 
+  let appended = 0;
+  const followers = new Set<() => void>();
+  /** Every number above `after`, then each new one: what is held is read in order, so nothing can fall into a gap. */
+  const numberSource = (after: number) => {
+    let at = after;
+    const flush = () => {
+      while (at < appended) {
+        at += 1;
+        queue.push({ numbers: { cursor: at, campaign: { __typename: 'Campaign', id: `cmp_${at}` } } });
+      }
+    };
+    const queue = createEventQueue<unknown>({ capacity: 100_000, onEnd: () => void followers.delete(flush) });
+    followers.add(flush);
+    flush();
+    return queue.iterator;
+  };
+
   const world: World = {
     counts,
+    append() {
+      appended += 1;
+      for (const flush of [...followers]) flush();
+    },
     callers,
     emit(rows) {
       sequence += 1;
@@ -110,6 +134,7 @@ export function createWorld() {
         },
       },
       feed: { subscribe: () => feedSource() },
+      numbers: { subscribe: (_: unknown, { after }: { after: number }) => numberSource(after) },
       broken: { subscribe: () => Promise.reject(new Error('a secret detail')) },
     },
   });
@@ -121,7 +146,30 @@ export function createWorld() {
       },
       campaign: (_: unknown, { id }: { id: string }) => ({ id }),
       campaigns: (_: unknown, { ids }: { ids: string[] }) => ids.map((id) => ({ id })),
+      kept: (_: unknown, { appId }: { appId: string }, { caller }: TestContext) => {
+        count('kept');
+        if (appId === 'app_broken') throw new CodedError('WAREHOUSE_UNAVAILABLE');
+        return { text: `${caller.tenantId} ${appId} ${counts['kept']}`, owner: 'a@b.example' };
+      },
+      people: () => [{ id: 'per_1', email: 'a@b.example' }],
+      hang: (_: unknown, __: unknown, { signal }: TestContext) => {
+        count('hang begun');
+        return new Promise((resolve) => {
+          signal?.addEventListener('abort', () => {
+            count('hang aborted');
+            resolve(1);
+          });
+        });
+      },
+      things: (_: unknown, { first }: { first: number }) => ({
+        nodes: Array.from({ length: Math.min(first, 3) }, (_item, at) => ({
+          __typename: at % 2 ? 'Campaign' : 'App',
+          id: `thing_${at}`,
+        })),
+      }),
+      broken: () => null,
     },
+    Thing: { __resolveType: ({ __typename }: { __typename: string }) => __typename },
     Mutation: { rename: (_: unknown, { id, name }: { id: string; name: string }) => ({ id, name }) },
     Campaign: {
       __resolveReference(reference: { id: string }, { caller }: TestContext) {
@@ -151,10 +199,11 @@ export function createWorld() {
   return { world, subgraphs: [liveSubgraph, catalogSubgraph, moneySubgraph] };
 }
 
-const head = `extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key", "@shareable"])\n`;
+const head = `extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key", "@shareable", "@tag"])\n`;
 const liveSdl = `${head}
   type Query { now: Int! rows(count: Int! = 3): [LiveRow!]! }
-  type Subscription { liveMetrics(appId: ID!, window: LiveWindow! = LAST_HOUR): LiveMetrics! feed: FeedItem! broken: FeedItem }
+  type Subscription { liveMetrics(appId: ID!, window: LiveWindow! = LAST_HOUR): LiveMetrics! feed: FeedItem! numbers(after: Int! = 0): Numbered! broken: FeedItem }
+  type Numbered { cursor: Int! campaign: Campaign! }
   enum LiveWindow { LAST_HOUR TODAY }
   type LiveMetrics { app: App! sequence: Int! rows: [LiveRow!]! }
   type LiveRow { campaign: Campaign installs: Int! }
@@ -163,11 +212,26 @@ const liveSdl = `${head}
   type App @key(fields: "id", resolvable: false) { id: ID! }
 `;
 const catalogSdl = `${head}
-  type Query { viewer: Viewer! campaign(id: ID!): Campaign campaigns(ids: [ID!]!): [Campaign!]! }
+  directive @cacheControl(maxAge: Int, scope: CacheScope, inheritMaxAge: Boolean) on FIELD_DEFINITION | OBJECT
+  directive @cost(weight: String!) on FIELD_DEFINITION
+  enum CacheScope { PUBLIC PRIVATE }
+  type Query {
+    viewer: Viewer! campaign(id: ID!): Campaign campaigns(ids: [ID!]!): [Campaign!]!
+    kept(appId: ID!): Kept @cacheControl(maxAge: 60)
+    people: [Person!]! @cacheControl(maxAge: 60)
+    hang: Int
+    margins: Float @tag(name: "internal") @cost(weight: "70")
+    things(first: Int! = 2): ThingPage!
+    broken: Float!
+  }
+  type Kept { text: String! owner: String @tag(name: "personal") }
+  type Person { id: ID! email: String @tag(name: "personal") }
+  interface Thing { id: ID! }
+  type ThingPage { nodes: [Thing!]! }
   type Mutation { rename(id: ID!, name: String!): Campaign! }
   type Viewer { tenantId: ID! keyId: ID! }
-  type Campaign @key(fields: "id") { id: ID! name: String big(bytes: Int!): String! }
-  type App @key(fields: "id") { id: ID! name: String! }
+  type Campaign implements Thing @key(fields: "id") { id: ID! name: String margin: Float @tag(name: "internal") big(bytes: Int!): String! }
+  type App implements Thing @key(fields: "id") { id: ID! name: String! }
 `;
 const moneySdl = `${head}
   type Campaign @key(fields: "id") { id: ID! roas: Float twin: Campaign! }
@@ -179,10 +243,10 @@ function subgraph(name: string, sdl: string, resolvers: object): LocalSubgraph {
     name,
     schema,
     sdl,
-    createContext({ callerToken }) {
+    createContext({ callerToken, signal }) {
       const caller = parseCaller(callerToken, secret, Date.now());
       if (!caller) throw new CodedError('UNAUTHENTICATED');
-      return { caller };
+      return { caller, signal };
     },
   };
 }
@@ -198,15 +262,19 @@ export interface RemoteSubgraph {
 
 /** The same subgraph behind Yoga and graphql-ws, as it would run alone. */
 export async function serveSubgraph(local: LocalSubgraph, port = 0): Promise<RemoteSubgraph> {
-  const contextOf = (extensions: unknown, isSdl: boolean) =>
+  const contextOf = (extensions: unknown, isSdl: boolean, signal?: AbortSignal) =>
     isSdl
       ? {}
-      : (local.createContext({ callerToken: (extensions as { caller?: unknown } | undefined)?.caller }) as object);
+      : (local.createContext({
+          callerToken: (extensions as { caller?: unknown } | undefined)?.caller,
+          ...(signal ? { signal } : {}),
+        }) as object);
   const yoga = createYoga({
     schema: local.schema as GraphQLSchema,
     logging: false,
     maskedErrors: { maskError: (error) => maskError(error) },
-    context: ({ params }) => contextOf(params.extensions, params.query?.includes('_service') ?? false),
+    context: ({ params, request }) =>
+      contextOf(params.extensions, params.query?.includes('_service') ?? false, request.signal),
   });
   const server = createServer(yoga);
   const sockets = new WebSocketServer({ server, path: '/graphql' });

@@ -1,13 +1,14 @@
 import { once } from 'node:events';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Logger } from '@tributary/platform/logger';
-import { CodedError } from '@tributary/schema';
 import type { FormattedExecutionResult } from 'graphql';
 import type { LiveConnections } from '../live-connections.ts';
-import type { OperationParams, Operations } from '../operations.ts';
+import { type OperationAnswer, type Operations, resultOf } from '../operations.ts';
 import type { Authenticator } from '../pipeline/auth.ts';
+import { answerPreflight, corsHeaders } from './cors.ts';
 import { isExpected, sendThrown } from './graphql-http.ts';
-import { baseHeaders, isJson, readJson } from './respond.ts';
+import { readParams } from './graphql-request.ts';
+import { baseHeaders } from './respond.ts';
 
 export interface GraphqlSseDeps {
   readonly authenticator: Authenticator;
@@ -26,65 +27,38 @@ export interface GraphqlSseDeps {
 export function createGraphqlSse(deps: GraphqlSseDeps) {
   return async (request: IncomingMessage, response: ServerResponse, requestId: string): Promise<void> => {
     try {
+      if (request.method === 'OPTIONS') return answerPreflight(request, response, deps.authenticator);
       const principal = deps.authenticator.fromHeaders(request.headers);
-      const result = await deps.operations.run(await paramsOf(request), principal);
+      const gone = new AbortController();
+      response.once('close', () => gone.abort());
+      const answered = await deps.operations.run(await readParams(request), principal, {
+        requestId,
+        signal: () => gone.signal,
+        // A link must not change anything.
+        readOnly: request.method === 'GET',
+        streaming: true,
+      });
       const forget = deps.connections.add(principal, () => response.destroy());
       try {
-        await stream(response, result, deps);
+        await stream(response, answered, deps, corsHeaders(request, deps.authenticator));
       } finally {
         forget();
       }
     } catch (error) {
       if (!isExpected(error)) deps.logger.error({ err: error, requestId }, 'an event stream failed');
-      sendThrown(request, response, error, requestId);
+      sendThrown(request, response, error, requestId, deps.authenticator);
       if (response.headersSent) response.destroy();
     }
   };
 }
 
-async function paramsOf(request: IncomingMessage): Promise<OperationParams> {
-  let given: Record<string, unknown>;
-  if (request.method === 'POST') {
-    if (!isJson(request)) throw new CodedError('BODY_UNPARSABLE', { message: 'Send Content-Type: application/json.' });
-    const body = await readJson(request);
-    if (body === null || typeof body !== 'object') throw new CodedError('BODY_UNPARSABLE');
-    given = body as Record<string, unknown>;
-  } else if (request.method === 'GET') {
-    given = Object.fromEntries(new URL(request.url ?? '/', 'http://gateway').searchParams);
-    if (typeof given['variables'] === 'string') given['variables'] = parseVariables(given['variables']);
-    // A link must not change anything.
-    if (typeof given['query'] === 'string' && /\bmutation\b/.test(given['query']))
-      throw new CodedError('METHOD_NOT_ALLOWED');
-  } else {
-    throw new CodedError('METHOD_NOT_ALLOWED');
-  }
-  const { query, operationName, variables } = given;
-  if (typeof query !== 'string' || query === '')
-    throw new CodedError('BODY_UNPARSABLE', { message: 'There is no query.' });
-  if (variables !== undefined && variables !== null && (typeof variables !== 'object' || Array.isArray(variables))) {
-    throw new CodedError('BODY_UNPARSABLE', { message: 'variables must be an object.' });
-  }
-  return {
-    query,
-    operationName: typeof operationName === 'string' ? operationName : null,
-    variables: (variables ?? {}) as Record<string, unknown>,
-  };
-}
-
-function parseVariables(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new CodedError('BODY_UNPARSABLE', { message: 'variables is not JSON.', cause: error });
-  }
-}
-
 async function stream(
   response: ServerResponse,
-  result: AsyncIterableIterator<FormattedExecutionResult> | FormattedExecutionResult,
+  answered: OperationAnswer,
   deps: GraphqlSseDeps,
+  cors: OutgoingHttpHeaders,
 ): Promise<void> {
-  const results = Symbol.asyncIterator in result ? result : null;
+  const results = answered.kind === 'stream' ? answered.stream : null;
   const gone = new AbortController();
   response.once('close', () => {
     gone.abort();
@@ -93,6 +67,7 @@ async function stream(
   if (response.destroyed) return void results?.return?.();
   response.writeHead(200, {
     ...baseHeaders,
+    ...cors,
     'content-type': 'text/event-stream; charset=utf-8',
     'cache-control': 'no-store',
     'x-accel-buffering': 'no',
@@ -101,8 +76,8 @@ async function stream(
   response.write(':\n\n');
   const pinger = setInterval(() => response.write(':\n\n'), deps.pingIntervalMs);
   try {
-    if (!results) await write(response, result as FormattedExecutionResult, gone.signal, deps.drainTimeoutMs);
-    else for await (const item of results) await write(response, item, gone.signal, deps.drainTimeoutMs);
+    if (answered.kind !== 'stream') await write(response, resultOf(answered), gone.signal, deps.drainTimeoutMs);
+    else for await (const item of answered.stream) await write(response, item, gone.signal, deps.drainTimeoutMs);
     if (!gone.signal.aborted) response.end('event: complete\ndata: \n\n');
   } finally {
     clearInterval(pinger);

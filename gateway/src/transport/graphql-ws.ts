@@ -6,10 +6,11 @@ import { type ExecutionArgs, GraphQLError, type GraphQLSchema, parse } from 'gra
 import { CloseCode, handleProtocols, makeServer, type ServerOptions } from 'graphql-ws';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { EndReason, LiveConnections } from '../live-connections.ts';
-import type { OperationParams, Operations } from '../operations.ts';
+import { type Operations, resultOf } from '../operations.ts';
 import type { Authenticator, Principal } from '../pipeline/auth.ts';
 import { formatThrown } from '../pipeline/format-error.ts';
 import { isExpected } from './graphql-http.ts';
+import { parseOperationParams } from './graphql-request.ts';
 
 export interface GraphqlWebSocketOptions {
   /** A socket holding more unsent bytes than this is cut. */
@@ -48,6 +49,8 @@ interface Extra {
   readonly socket: WebSocket;
   readonly request: IncomingMessage;
   principal: Principal | null;
+  /** Aborted when the socket has closed. */
+  readonly gone: AbortController;
   forget: () => void;
 }
 
@@ -81,7 +84,7 @@ export function createGraphqlWebSocket(deps: GraphqlWebSocketDeps): GraphqlWebSo
   pinger.unref();
 
   function accept(socket: WebSocket, request: IncomingMessage): void {
-    const extra: Extra = { socket, request, principal: null, forget: () => {} };
+    const extra: Extra = { socket, request, principal: null, gone: new AbortController(), forget: () => {} };
     alive.add(socket);
     socket.on('pong', () => alive.add(socket));
     // Without a listener, a frame over the limit would end the process. `ws` closes the socket itself.
@@ -103,6 +106,7 @@ export function createGraphqlWebSocket(deps: GraphqlWebSocketDeps): GraphqlWebSo
     );
     socket.once('close', (code, reason) => {
       extra.forget();
+      extra.gone.abort();
       closed(code, String(reason)).catch((error: unknown) =>
         logger.error({ err: error }, 'a WebSocket was not closed cleanly'),
       );
@@ -144,6 +148,7 @@ function protocolOptions(deps: GraphqlWebSocketDeps): ServerOptions<Record<strin
     },
     async onSubscribe(context, _id, payload) {
       const { extra } = context;
+      const requestId = newId('request');
       try {
         const running = Object.keys(context.subscriptions).length;
         const limit = deps.options.maxOperationsPerSocket;
@@ -151,10 +156,13 @@ function protocolOptions(deps: GraphqlWebSocketDeps): ServerOptions<Record<strin
           throw new CodedError('OPERATION_TOO_LARGE', { message: `A connection carries at most ${limit} operations.` });
         }
         if (!extra.principal) throw new CodedError('UNAUTHENTICATED');
-        const result = await deps.operations.run(payload as OperationParams, extra.principal);
-        return passThrough(result);
+        const answered = await deps.operations.run(parseOperationParams(payload), extra.principal, {
+          requestId,
+          signal: () => extra.gone.signal,
+          streaming: true,
+        });
+        return passThrough(answered.kind === 'stream' ? answered.stream : resultOf(answered));
       } catch (error) {
-        const requestId = newId('request');
         if (!isExpected(error)) deps.logger.error({ err: error, requestId }, 'a WebSocket operation failed');
         const { message, ...rest } = formatThrown(error, requestId);
         return [new GraphQLError(message, { extensions: rest.extensions ?? {} })];

@@ -1,5 +1,6 @@
+import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import { CodedError, errorBody, limits, newId } from '@tributary/schema';
+import { CodedError, errorBody, limits } from '@tributary/schema';
 
 /** Headers of every answer, files and data alike. */
 export const baseHeaders: Readonly<Record<string, string>> = {
@@ -13,7 +14,18 @@ export const baseHeaders: Readonly<Record<string, string>> = {
 /** The caller's request id when it is a plain token, else a new one. */
 export function requestIdOf(request: IncomingMessage): string {
   const given = request.headers['x-request-id'];
-  return typeof given === 'string' && /^[\w.:-]{8,100}$/.test(given) ? given : newId('request');
+  return typeof given === 'string' && /^[\w.:-]{8,100}$/.test(given) ? given : requestIds();
+}
+
+/** Names a request in logs: this process and a count. A random number for each took a fifteenth of a cached answer's time. */
+const requestIds = createRequestIds();
+function createRequestIds(): () => string {
+  const process = randomBytes(8).toString('hex');
+  let count = 0;
+  return () => {
+    count += 1;
+    return `req_${process}${count.toString(36).padStart(6, '0')}`;
+  };
 }
 
 export function sendJson(

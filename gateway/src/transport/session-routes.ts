@@ -17,7 +17,7 @@ export interface SessionRoutesDeps {
   readonly ttlMs: number;
 }
 
-const signInSchema = z.object({ apiKey: z.string().min(1).max(500) });
+const signInSchema = z.object({ apiKey: z.string().min(1).max(500), explorer: z.boolean().default(false) });
 const maxBodyBytes = 4_096;
 
 /**
@@ -33,7 +33,7 @@ export function createSessionRoutes(deps: SessionRoutesDeps) {
     const parsed = signInSchema.safeParse(await readJson(request, maxBodyBytes));
     if (!parsed.success) throw new CodedError('BODY_UNPARSABLE', { message: 'The body must be {"apiKey": "…"}.' });
     const shown = deps.authenticator.fromKey(parsed.data.apiKey.trim());
-    const { token, session } = deps.sessions.issue(shown.keyId);
+    const { token, session } = deps.sessions.issue(shown.keyId, parsed.data.explorer);
     const headers = { 'set-cookie': cookie(token, Math.floor(deps.ttlMs / 1000)) };
     sendJson(response, 200, whoIs({ ...shown, session }), headers);
   }

@@ -1,10 +1,22 @@
 import { CodedError, type DeadLetter, type LogBlock } from '@tributary/schema';
-import { createBlockWriter } from './block-writer.ts';
+import { type BlockWriterOptions, createBlockWriter } from './block-writer.ts';
 import { aDirectory, aGate, anEvent, aRequest, eventsOf, now } from './collector.testing.ts';
 import { createCollectorCore } from './core.ts';
 import type { PendingLine } from './draft.ts';
 
 const clock = { now: () => now };
+
+/** A block writer whose appends are promises. */
+function openWriter(options: BlockWriterOptions) {
+  const writer = createBlockWriter(options);
+  return {
+    ...writer,
+    append: (lines: readonly PendingLine[], deadLetters: readonly DeadLetter[]) =>
+      new Promise<void>((resolve, reject) => {
+        writer.append(lines, deadLetters, (fault) => (fault ? reject(fault) : resolve()));
+      }),
+  };
+}
 
 function someLines(ids: readonly string[]): readonly PendingLine[] {
   const batch = ids.map((event_id) => anEvent({ event_id }));
@@ -39,7 +51,7 @@ async function until(isDone: () => boolean): Promise<void> {
 describe('append', () => {
   it('resolves only after the log has the lines', async () => {
     const eventLog = aHeldLog();
-    const writer = createBlockWriter({ eventLog, clock });
+    const writer = openWriter({ eventLog, clock });
     let isDone = false;
     const appended = writer.append(someLines(['1']), []).then(() => {
       isDone = true;
@@ -55,7 +67,7 @@ describe('append', () => {
   it('puts what waits meanwhile into one group', async () => {
     const eventLog = aHeldLog();
     const groups: number[] = [];
-    const writer = createBlockWriter({ eventLog, clock, onGroup: ({ events }) => groups.push(events) });
+    const writer = openWriter({ eventLog, clock, onGroup: ({ events }) => groups.push(events) });
     const first = writer.append(someLines(['1']), []);
     await until(() => eventLog.appends.length === 1);
     const later = Promise.all(['2', '3', '4'].map((id) => writer.append(someLines([id]), [])));
@@ -69,7 +81,7 @@ describe('append', () => {
 
   it('rejects all of a group that the log refuses, and takes the next', async () => {
     const eventLog = aHeldLog();
-    const writer = createBlockWriter({ eventLog, clock });
+    const writer = openWriter({ eventLog, clock });
     const refused = Promise.allSettled([writer.append(someLines(['1']), []), writer.append(someLines(['2']), [])]);
     await until(() => eventLog.appends.length === 1);
     eventLog.appends[0]!.gate.fail(new Error('disk full'));
@@ -86,7 +98,7 @@ describe('append', () => {
   it('rejects at once when too much waits, and takes more when it no longer does', async () => {
     const eventLog = aHeldLog();
     const lines = someLines(['1']);
-    const writer = createBlockWriter({ eventLog, clock, maxPendingBytes: 500 });
+    const writer = openWriter({ eventLog, clock, maxPendingBytes: 500 });
     const first = writer.append(lines, []);
     expect(writer.pendingBytes()).toBeGreaterThan(250);
     await expect(writer.append(lines, [])).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE', retryAfterSeconds: 1 });
@@ -103,13 +115,13 @@ describe('append', () => {
 
   it('resolves where nothing is to be stored', async () => {
     const eventLog = { partitionCount: 1, append: async () => undefined };
-    await expect(createBlockWriter({ eventLog, clock }).append([], [])).resolves.toBeUndefined();
+    await expect(openWriter({ eventLog, clock }).append([], [])).resolves.toBeUndefined();
   });
 });
 
 it('flushes two groups at once, not more', async () => {
   const eventLog = aHeldLog();
-  const writer = createBlockWriter({ eventLog, clock });
+  const writer = openWriter({ eventLog, clock });
   const appended: Promise<void>[] = [];
   for (const [index, expected] of [1, 2, 2].entries()) {
     appended.push(writer.append(someLines([`${index}`]), []));
@@ -124,7 +136,7 @@ it('flushes two groups at once, not more', async () => {
 
 it('is disposed after what is under way', async () => {
   const eventLog = aHeldLog();
-  const writer = createBlockWriter({ eventLog, clock });
+  const writer = openWriter({ eventLog, clock });
   const order: string[] = [];
   const letter = { payload: '{}' } as DeadLetter;
   const appended = writer.append(someLines(['1']), [letter]).then(() => order.push('appended'));

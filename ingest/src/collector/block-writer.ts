@@ -21,10 +21,10 @@ export interface BlockWriterOptions {
 
 export interface BlockWriter {
   /**
-   * Resolves once all of it is durably in the log. Rejects with LOG_UNAVAILABLE when the log refused, or at once when too
-   * much waits already; nothing of it may be called accepted then.
+   * Calls `done` once: without a fault when all of it is durably in the log; with LOG_UNAVAILABLE when the log refused, or at
+   * once when too much waits already; nothing of it may be called accepted then. (No promise: there is one for each request.)
    */
-  append(lines: readonly PendingLine[], deadLetters: readonly DeadLetter[]): Promise<void>;
+  append(lines: readonly PendingLine[], deadLetters: readonly DeadLetter[], done: (fault?: CodedError) => void): void;
   pendingBytes(): number;
   /** Waits for what is under way. */
   dispose(): Promise<void>;
@@ -34,8 +34,7 @@ interface Waiting {
   readonly lines: readonly PendingLine[];
   readonly deadLetters: readonly DeadLetter[];
   readonly bytes: number;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
+  readonly done: (fault?: CodedError) => void;
 }
 
 /** Bytes of one group; what waits beyond it goes into the next. */
@@ -64,18 +63,18 @@ export function createBlockWriter(options: BlockWriterOptions): BlockWriter {
 
   const flush = async (group: readonly Waiting[]) => {
     const startedAt = performance.now();
+    let fault: CodedError | undefined;
     try {
       const blocks = buildBlocks(group, eventLog.partitionCount, clock.now(), maxBlockBytes);
-      await eventLog.append(blocks);
+      if (blocks.length > 0) await eventLog.append(blocks);
       const events = group.reduce((sum, item) => sum + item.lines.length, 0);
       options.onGroup?.({ events, blocks: blocks.length, durationMs: performance.now() - startedAt });
-      for (const item of group) item.resolve();
     } catch (cause) {
-      const fault =
-        cause instanceof CodedError ? cause : new CodedError('LOG_UNAVAILABLE', { cause, retryAfterSeconds: 1 });
-      for (const item of group) item.reject(fault);
-    } finally {
-      bytes -= group.reduce((sum, item) => sum + item.bytes, 0);
+      fault = cause instanceof CodedError ? cause : new CodedError('LOG_UNAVAILABLE', { cause, retryAfterSeconds: 1 });
+    }
+    for (const item of group) {
+      bytes -= item.bytes;
+      item.done(fault);
     }
   };
 
@@ -90,18 +89,17 @@ export function createBlockWriter(options: BlockWriterOptions): BlockWriter {
   };
 
   return {
-    append(lines, deadLetters) {
+    append(lines, deadLetters, done) {
       const size = bytesOf(lines, deadLetters);
       if (bytes > 0 && bytes + size > maxPendingBytes) {
-        return Promise.reject(
+        done(
           new CodedError('LOG_UNAVAILABLE', { message: 'Too much waits to be stored. Retry.', retryAfterSeconds: 1 }),
         );
+        return;
       }
       bytes += size;
-      return new Promise((resolve, reject) => {
-        waiting.push({ lines, deadLetters, bytes: size, resolve, reject });
-        start();
-      });
+      waiting.push({ lines, deadLetters, bytes: size, done });
+      start();
     },
     pendingBytes: () => bytes,
     async dispose() {

@@ -1,6 +1,7 @@
 import { type DeadLetter, hash64Bytes, type LogBlock, type TouchedMinutes, uuidV7 } from '@tributary/schema';
 import type { PendingLine } from './draft.ts';
 import { hexLength, partitionOf, splitHash, writeHex } from './hash-bytes.ts';
+import { putNumber, wordsOf } from './pass-through/bytes.ts';
 
 interface Taken {
   readonly lines: readonly PendingLine[];
@@ -44,27 +45,32 @@ const hashesTemplate = `,"dedupe_hash":"${'-'.repeat(hexLength)}","payload_hash"
 const dedupeHashAt = hashesTemplate.indexOf('-');
 const payloadHashAt = hashesTemplate.lastIndexOf('-') + 1 - hexLength;
 const tailOf = (blockId: string) => Buffer.from(`${hashesTemplate},"block_id":"${blockId}","block_index":`, 'latin1');
+const closingBrace = 0x7d;
+const lineFeed = 0x0a;
 /** A tail, and room for the index, the closing brace and the line's end. */
 const maxTailBytes = tailOf(uuidV7(0)).length + 12;
 
 function eventBlock(lines: readonly PendingLine[], maxBytes: number, partition: number, nowMs: number): LogBlock {
   const blockId = uuidV7(nowMs);
   const tail = tailOf(blockId);
-  const body = Buffer.allocUnsafe(maxBytes);
+  const words = wordsOf(Buffer.allocUnsafe(maxBytes));
+  const { bytes: body, view } = words;
   const lineLengths = new Array<number>(lines.length);
-  const dedupeHashes = Buffer.allocUnsafe(lines.length * hexLength);
-  const payloadHashes = Buffer.allocUnsafe(lines.length * hexLength);
+  const dedupe = wordsOf(Buffer.allocUnsafe(lines.length * hexLength));
+  const payload = wordsOf(Buffer.allocUnsafe(lines.length * hexLength));
   let at = 0;
   for (let index = 0; index < lines.length; index += 1) {
     const { bytes, start, end, dedupeHash, payloadHash } = lines[index]!;
     const tailAt = at + bytes.copy(body, at, start, end);
     body.set(tail, tailAt);
-    writeHex(dedupeHash, body, tailAt + dedupeHashAt);
-    writeHex(payloadHash, body, tailAt + payloadHashAt);
-    writeHex(dedupeHash, dedupeHashes, index * hexLength);
-    writeHex(payloadHash, payloadHashes, index * hexLength);
-    const indexAt = tailAt + tail.length;
-    const lineEnd = indexAt + body.write(`${index}}\n`, indexAt, 'latin1');
+    writeHex(dedupeHash, view, tailAt + dedupeHashAt);
+    writeHex(payloadHash, view, tailAt + payloadHashAt);
+    writeHex(dedupeHash, dedupe.view, index * hexLength);
+    writeHex(payloadHash, payload.view, index * hexLength);
+    const indexEnd = putNumber(index, words, tailAt + tail.length);
+    body[indexEnd] = closingBrace;
+    body[indexEnd + 1] = lineFeed;
+    const lineEnd = indexEnd + 2;
     lineLengths[index] = lineEnd - at;
     at = lineEnd;
   }
@@ -75,8 +81,8 @@ function eventBlock(lines: readonly PendingLine[], maxBytes: number, partition: 
       partition,
       count: lines.length,
       lineLengths,
-      dedupeHashes: dedupeHashes.toString('latin1'),
-      payloadHashes: payloadHashes.toString('latin1'),
+      dedupeHashes: dedupe.bytes.toString('latin1'),
+      payloadHashes: payload.bytes.toString('latin1'),
       touched: touchedBy(lines),
       receivedAt: nowMs,
     },

@@ -12,10 +12,14 @@ import {
   textOf,
 } from './client-fields.ts';
 import type { Draft, EventVerdict, Origin, TextFacts } from './draft.ts';
-import { flagBit, flagsMember, noFlags } from './flags.ts';
+import { agentMembers, placeMembers } from './enrich/derived-members.ts';
+import { type KnownAgent, type KnownPlace, unknownAgent, unknownPlace } from './enrich/enrichment.ts';
+import { type FlagBits, flagBit, flagsMember, noFlags } from './flags.ts';
 import { splitHash } from './hash-bytes.ts';
 import { applyIpPolicy } from './ip.ts';
 import { escaped, jsonText } from './json-text.ts';
+import { type AppPolicy, policyOf } from './policy/app-policy.ts';
+import { applyPrivacy } from './policy/privacy.ts';
 import { inexact, propertiesText } from './properties.ts';
 import { correctTime, type EventTime, parseTime } from './times.ts';
 
@@ -29,7 +33,7 @@ export interface Batch extends TextFacts {
 export type LineBuilder = (draft: Draft) => EventVerdict | typeof inexact;
 
 /** What all lines of one body share. */
-interface Frame {
+export interface LineFrame {
   readonly origin: Origin;
   readonly batch: Batch;
   readonly sentAt: number | FieldFault | undefined;
@@ -39,6 +43,12 @@ interface Frame {
   readonly ip: string;
   readonly userAgent: string;
   readonly ascii: boolean;
+  readonly policy: AppPolicy;
+  /** Consent or hashing may change what the client sent. */
+  readonly isPrivate: boolean;
+  /** Of the request: what servers send says nothing of the device, so theirs are unknown. */
+  readonly place: KnownPlace;
+  readonly agent: KnownAgent;
 }
 
 /**
@@ -46,12 +56,16 @@ interface Frame {
  * hand, in as few pieces as can be, and a property test holds every line against `eventSchema`.
  */
 export function createLineBuilder(origin: Origin, batch: Batch): LineBuilder {
-  const frame = frameOf(origin, batch);
+  const frame = lineFrameOf(origin, batch);
   return (draft) => buildLine(draft, frame);
 }
 
-function frameOf(origin: Origin, batch: Batch): Frame {
-  const { app, userAgent, receivedAt, sourceFormat, key } = origin;
+/** What all lines of a body share; made once for each body. */
+export function lineFrameOf(origin: Origin, batch: Batch): LineFrame {
+  const { app, userAgent, receivedAt, sourceFormat, key, enrichment } = origin;
+  const policy = policyOf(app);
+  const place = key.kind === 'secret' ? unknownPlace : enrichment.placeOf(origin.remoteAddress);
+  const agentFacts = key.kind === 'secret' ? unknownAgent : enrichment.agentOf(userAgent);
   const opening = `{"tenant_id":${jsonText(app.tenantId)},"app_id":${jsonText(app.appId)},"source_format":"${sourceFormat}","received_at":${receivedAt}`;
   const agent = userAgent ? `,"user_agent":${jsonText(userAgent.slice(0, 1000))}` : '';
   return {
@@ -62,11 +76,15 @@ function frameOf(origin: Origin, batch: Batch): Frame {
     opening,
     ip: ipMember(applyIpPolicy(origin.remoteAddress, app.ipPolicy)),
     userAgent: agent,
-    ascii: batch.ascii && isAscii(opening) && isAscii(agent),
+    ascii: batch.ascii && place.ascii && agentFacts.ascii && isAscii(opening) && isAscii(agent),
+    policy,
+    isPrivate: policy.hashesDeviceIds || policy.needsConsent,
+    place,
+    agent: agentFacts,
   };
 }
 
-function buildLine(draft: Draft, frame: Frame): EventVerdict | typeof inexact {
+function buildLine(draft: Draft, frame: LineFrame): EventVerdict | typeof inexact {
   const sorted = sortDraft(draft);
   const { values } = sorted;
   const { origin } = frame;
@@ -80,8 +98,9 @@ function buildLine(draft: Draft, frame: Frame): EventVerdict | typeof inexact {
   const claimedApp = values[slots.app_id];
   if (claimedApp !== undefined && claimedApp !== origin.app.appId)
     return refuse('UNKNOWN_APP', 'app_id', 'this key does not write to that app', givenId);
-  const deviceKey = deviceKeyOf(values);
-  if (deviceKey instanceof FieldFault) return refuseField(deviceKey, givenId);
+  const subject = deviceKeyOf(values);
+  if (subject instanceof FieldFault) return refuseField(subject, givenId);
+  const privacy = frame.isPrivate ? privacyOf(values, frame) : noFlags;
   const client = clientMembers(draft, sorted, eventName, frame);
   if (client === inexact) return inexact;
   if (client instanceof FieldFault) return refuseField(client, givenId);
@@ -92,30 +111,44 @@ function buildLine(draft: Draft, frame: Frame): EventVerdict | typeof inexact {
   if (sentAt instanceof FieldFault) return refuseField(sentAt, givenId);
   const time = correctTime(clientTime, sentAt, origin.receivedAt, frame.mayBackfill);
   if (time instanceof FieldFault) return refuseField(time, givenId);
-  return finish(frame, sorted, { client, clientTime, givenId, deviceKey, sentAt, time });
+  const deviceKey = privacy === noFlags ? subject : deviceKeyOf(values);
+  return finish(frame, sorted, { client, clientTime, givenId, eventName, deviceKey, sentAt, time, privacy });
 }
 
 interface Parts {
   readonly client: string;
   readonly clientTime: number | undefined;
   readonly givenId: string | undefined;
-  readonly deviceKey: string;
+  readonly eventName: string;
+  /** A fault where denied consent has left the event without any id: then it stands for itself. */
+  readonly deviceKey: string | FieldFault;
   readonly sentAt: number | undefined;
   readonly time: EventTime;
+  readonly privacy: FlagBits;
 }
 
-function finish(frame: Frame, { values }: SortedDraft, parts: Parts): EventVerdict {
-  const { origin, batch } = frame;
+function privacyOf(values: unknown[], { origin, policy }: LineFrame): FlagBits {
+  return applyPrivacy(values, policy, (id) => origin.enrichment.hashDeviceId(origin.app.appId, id));
+}
+
+function finish(frame: LineFrame, { values }: SortedDraft, parts: Parts): EventVerdict {
+  const { origin, batch, policy } = frame;
   const { app, sourceFormat } = origin;
-  const { client, clientTime, givenId, deviceKey, sentAt, time } = parts;
+  const { client, clientTime, givenId, eventName, sentAt, time, privacy } = parts;
   const eventId = givenId ?? generatedId(origin, client, clientTime);
-  const flags = time.flags | (origin.flags ?? noFlags) | (givenId === undefined ? flagBit('generated_id') : noFlags);
+  const deviceKey = parts.deviceKey instanceof FieldFault ? eventId : parts.deviceKey;
+  const flags =
+    time.flags | privacy | (origin.flags ?? noFlags) | (givenId === undefined ? flagBit('generated_id') : noFlags);
   const inText = batch.unescaped ? asIs : escaped;
-  let head = `${frame.opening}${ipOf(values, frame)}${values[slots.user_agent] === undefined ? frame.userAgent : ''},"event_id":"${inText(eventId)}","device_key":"${inText(deviceKey)}","occurred_at":${time.occurredAt}${flagsMember(flags)}`;
+  const isDenied = (privacy & flagBit('consent_denied')) !== 0;
+  const place = placeOf(values, frame);
+  const agent = agentOf(values, frame);
+  const ascii = frame.ascii && place.ascii && agent.ascii;
+  let head = `${frame.opening}${isDenied ? '' : senderMembers(values, frame)}${placeMembers(values, place, isDenied)}${agentMembers(values, agent)},"event_id":"${inText(eventId)}","device_key":"${inText(deviceKey)}","occurred_at":${time.occurredAt}${flagsMember(flags)}`;
   if (sentAt !== undefined) head += `,"sent_at":${sentAt}`;
   if (time.skewMs !== 0) head += `,"clock_skew_ms":${time.skewMs}`;
   // The line itself is bounded too, since brokers bound their records; what was sent is weighed by takeIn.
-  if (isOver(head, client, frame.ascii, limits.eventBytes))
+  if (isOver(head, client, ascii, limits.eventBytes))
     return refuse('SIZE_VIOLATION', '', `the event is over ${limits.eventBytes} bytes as stored`, eventId);
   return {
     ok: true,
@@ -126,11 +159,12 @@ function finish(frame: Frame, { values }: SortedDraft, parts: Parts): EventVerdi
       head,
       client,
       clientTime: clientTime ?? Number.NaN,
-      ascii: frame.ascii,
+      ascii,
       dedupeHash: splitHash(
         hash64(dedupeKeyOf(app.appId, sourceFormat, batch.unescaped ? eventId : eventId.toWellFormed())),
       ),
       minute: time.occurredAt - (time.occurredAt % 60_000),
+      fate: policy.filter === null ? 'kept' : policy.filter(eventName, deviceKey),
     },
   };
 }
@@ -140,7 +174,7 @@ function clientMembers(
   draft: Draft,
   sorted: SortedDraft,
   eventName: string,
-  { origin, batch }: Frame,
+  { origin, batch }: LineFrame,
 ): string | FieldFault | typeof inexact {
   const { values } = sorted;
   const kind = kindOf(values, eventName);
@@ -168,11 +202,26 @@ function generatedId(origin: Origin, client: string, clientTime: number | undefi
 }
 
 /** An address in the event is believed of servers only (secret keys). */
-function ipOf(values: FieldValues, { origin, ip }: Frame): string {
+function toldIp(values: FieldValues, { origin }: LineFrame): string | undefined {
   const given = values[slots.ip];
-  return given === undefined || origin.key.kind !== 'secret' || typeof given !== 'string'
-    ? ip
-    : ipMember(applyIpPolicy(given, origin.app.ipPolicy));
+  return origin.key.kind === 'secret' && typeof given === 'string' ? given : undefined;
+}
+
+/** Address and user agent as the app wants them. */
+function senderMembers(values: FieldValues, frame: LineFrame): string {
+  const told = toldIp(values, frame);
+  const ip = told === undefined ? frame.ip : ipMember(applyIpPolicy(told, frame.origin.app.ipPolicy));
+  return values[slots.user_agent] === undefined ? ip + frame.userAgent : ip;
+}
+
+function placeOf(values: FieldValues, frame: LineFrame): KnownPlace {
+  const told = values[slots.ip] === undefined ? undefined : toldIp(values, frame);
+  return told === undefined ? frame.place : frame.origin.enrichment.placeOf(told);
+}
+
+function agentOf(values: FieldValues, frame: LineFrame): KnownAgent {
+  const own = values[slots.user_agent];
+  return typeof own === 'string' ? frame.origin.enrichment.agentOf(own) : frame.agent;
 }
 
 const ipMember = (ip: string | null): string => (ip === null ? '' : `,"ip":"${ip}"`);

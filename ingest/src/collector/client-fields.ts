@@ -103,7 +103,8 @@ const deviceIdSlots = deviceIdFields.map((name) => slots[name]);
 export type FieldValues = readonly unknown[];
 
 export interface SortedDraft {
-  readonly values: FieldValues;
+  /** This event's own: the privacy policy changes it before the line is built. */
+  readonly values: unknown[];
   /** Names that have no home among the canonical ones. */
   readonly extras: readonly string[];
   /** A canonical field holds a number that JSON.parse has rounded. */

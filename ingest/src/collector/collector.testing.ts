@@ -19,7 +19,7 @@ import {
   sha256Hex,
 } from '@tributary/schema';
 import { buildBlocks } from './blocks.ts';
-import { type CollectorOutcome, type CollectorRequest, createCollectorCore } from './core.ts';
+import { type CollectorCoreDeps, type CollectorOutcome, type CollectorRequest, createCollectorCore } from './core.ts';
 import { type Collector, type CollectorDeps, createCollector } from './index.ts';
 
 /** 2026-11-24T12:00:00Z */
@@ -138,14 +138,21 @@ export interface Collected {
 }
 
 /** What the core makes of a request, its lines completed by blocks and parsed by the schema, in order of arrival. */
-export function collect(request: CollectorRequest, snapshot = aSnapshot()): Collected {
-  const outcome: CollectorOutcome = createCollectorCore({ directory: aDirectory(snapshot) }).handle(request);
+export function collect(
+  request: CollectorRequest,
+  snapshot = aSnapshot(),
+  deps: Partial<CollectorCoreDeps> = {},
+): Collected {
+  return collectedFrom(createCollectorCore({ directory: aDirectory(snapshot), ...deps }).handle(request));
+}
+
+export function collectedFrom(outcome: CollectorOutcome): Collected {
   const { status, headers, body } = outcome.response;
   const stored = outcome.kind === 'store' ? outcome : { lines: [], deadLetters: [] };
   return {
     status,
     headers,
-    answer: body === '' ? {} : (JSON.parse(body) as Record<string, unknown>),
+    answer: headers['content-type'] === 'application/json' ? (JSON.parse(body) as Record<string, unknown>) : {},
     events: eventsOf(buildBlocks([{ lines: stored.lines, deadLetters: [] }], 1, now, Number.MAX_SAFE_INTEGER)),
     deadLetters: stored.deadLetters,
   };
@@ -211,7 +218,7 @@ export async function openTestCollector(
     url,
     log,
     collector,
-    stored: () => readAll(log),
+    stored: () => readAllOf(log),
     post: (body, headers = {}, path = '/v1/events') =>
       fetch(`${url}${path}`, {
         method: 'POST',
@@ -227,7 +234,7 @@ export async function openTestCollector(
   };
 }
 
-async function readAll(log: EventLog): Promise<LogBlock[]> {
+export async function readAllOf(log: EventLog): Promise<LogBlock[]> {
   const reader = await log.openReader({ group: `test-${Math.random()}` });
   const blocks: LogBlock[] = [];
   try {

@@ -1,54 +1,44 @@
 import { isAscii, isUtf8 } from 'node:buffer';
 import type { Directory } from '@tributary/platform/directory';
-import { createKeyLookup, indexDirectory } from '@tributary/platform/directory/lookup';
-import { CodedError, type DeadLetter, type DirectoryApp, type DirectoryKey, errorBody } from '@tributary/schema';
-import type { Intake, PendingLine } from './draft.ts';
-import type { Decoded, WireFormat } from './formats/format.ts';
+import { createKeyLookup } from '@tributary/platform/directory/lookup';
+import { CodedError, limits } from '@tributary/schema';
+import { errorResponse, jsonAnswer, jsonHeaders } from './answers.ts';
+import { authorize } from './authorize.ts';
+import type { Intake } from './draft.ts';
+import { createEnrichment, type Enrichment } from './enrich/enrichment.ts';
+import { type Decoded, keyInAuthorization, type WireFormat } from './formats/format.ts';
+import { nativeFormat } from './formats/native.ts';
 import { formatOf, formatsAt } from './formats/routes.ts';
-import { buildClick } from './links.ts';
+import { createLinkRoutes } from './link-routes.ts';
+import { openapiDocument } from './openapi.ts';
+import type { CollectorOutcome } from './outcome.ts';
+import { createPassThrough, type PassThrough } from './pass-through/pass-through.ts';
+import type { Quotas } from './policy/quotas.ts';
+import type { RecentClicks } from './recent-clicks.ts';
+import type { CollectorRequest, CollectorResponse } from './request.ts';
 import { type BodyText, takeIn } from './take-in.ts';
 
-/** A request as any server binding gives it. */
-export interface CollectorRequest {
-  readonly method: string;
-  /** Path without the query. */
-  readonly path: string;
-  readonly query: string;
-  readonly authorization: string | undefined;
-  /** Any other header, by its lower-case name. */
-  readonly header: (name: string) => string | undefined;
-  readonly userAgent: string | null;
-  /** Decompressed; empty for GET. */
-  readonly body: Uint8Array;
-  readonly remoteAddress: string | null;
-  /** Epoch ms. */
-  readonly receivedAt: number;
-  readonly requestId: string;
-}
-
-export interface CollectorResponse {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
-}
-
-/** What to do: store first, then answer. `refused` needs no storing. */
-export type CollectorOutcome =
-  | { readonly kind: 'refused'; readonly response: CollectorResponse }
-  | {
-      readonly kind: 'store';
-      readonly lines: readonly PendingLine[];
-      readonly deadLetters: readonly DeadLetter[];
-      readonly response: CollectorResponse;
-      /** What is answered when it could not be stored, in the form that the sender reads. */
-      readonly unstored: (error: CodedError) => CollectorResponse;
-    };
-
-const linkPath = /^\/c\/([A-Za-z0-9_-]{1,64})$/;
+export { errorResponse } from './answers.ts';
+export type { CollectorOutcome } from './outcome.ts';
+export type { CollectorRequest, CollectorResponse } from './request.ts';
 
 /** Whether a body sent to this path is read. */
 export function takesBody(path: string): boolean {
   return formatsAt(path) !== undefined;
+}
+
+export interface CollectorCoreDeps {
+  readonly directory: Directory;
+  /** Absent = places and platforms are what clients say. */
+  readonly enrichment?: Enrichment;
+  /** Absent = keys have no limits. */
+  readonly quotas?: Quotas;
+  /** Absent = deferred deep links are not found. */
+  readonly recentClicks?: RecentClicks;
+  /** Where links are reached from outside, without a slash at the end; absent = the request's own host. */
+  readonly publicUrl?: string | null;
+  /** null = every event goes the long way. Default: clean native events are passed through. */
+  readonly passThrough?: PassThrough | null;
 }
 
 export interface CollectorCore {
@@ -63,15 +53,21 @@ export interface CollectorCore {
  * const core = createCollectorCore({ directory });
  * const outcome = core.handle(request); // { kind: 'store', lines, deadLetters, response }
  */
-export function createCollectorCore(deps: { readonly directory: Directory }): CollectorCore {
-  const keyOf = createKeyLookup(deps.directory);
+export function createCollectorCore(deps: CollectorCoreDeps): CollectorCore {
+  const { directory, quotas } = deps;
+  const enrichment = deps.enrichment ?? createEnrichment();
+  const passThrough = deps.passThrough === undefined ? createPassThrough() : deps.passThrough;
+  const keyOf = createKeyLookup(directory);
+  const takeLink = createLinkRoutes({ ...deps, enrichment, keyOf });
   const takeEvents = (request: CollectorRequest, format: WireFormat, body: BodyText): CollectorOutcome => {
     // A key in the headers is checked before the body is looked at.
     const headerKey = (format.keyOf ?? keyInAuthorization)(request);
-    const early = headerKey === null ? null : authorize(keyOf(headerKey), deps.directory);
+    const early = headerKey === null ? null : authorize(keyOf(headerKey), directory, request);
+    if (early) quotas?.check(early.key);
     if (body.byteLength === 0 && request.method === 'POST') throw new CodedError('BODY_EMPTY');
     const decoded = format.decode(body);
-    const { key, app } = early ?? authorize(decoded.key === null ? null : keyOf(decoded.key), deps.directory);
+    const { key, app } = early ?? authorize(decoded.key === null ? null : keyOf(decoded.key), directory, request);
+    quotas?.take(key, Math.min(decoded.events.length, limits.batchEvents));
     const intake = takeIn(decoded, body, format.decode, {
       key,
       app,
@@ -80,20 +76,47 @@ export function createCollectorCore(deps: { readonly directory: Directory }): Co
       remoteAddress: request.remoteAddress,
       userAgent: request.userAgent,
       maxEventBytes: format.maxEventBytes,
+      enrichment,
     });
     return {
       kind: 'store',
       lines: intake.lines,
       deadLetters: intake.deadLetters,
+      filtered: intake.filtered,
       response: (format.answer ?? nativeAnswer)(decoded, intake, request),
       unstored: (error) => refusalOf(error, request, format),
     };
   };
+  /** The short way of clean native events; null where the long one must be taken. */
+  const passEvents = (request: CollectorRequest): CollectorOutcome | null => {
+    const rawKey = keyInAuthorization(request);
+    if (passThrough === null || rawKey === null) return null;
+    const { key, app } = authorize(keyOf(rawKey), directory, request);
+    quotas?.check(key);
+    const passed = passThrough(request.body, {
+      key,
+      app,
+      sourceFormat: nativeFormat.sourceFormat,
+      receivedAt: request.receivedAt,
+      remoteAddress: request.remoteAddress,
+      userAgent: request.userAgent,
+      maxEventBytes: nativeFormat.maxEventBytes,
+      enrichment,
+    });
+    if (passed === null) return null;
+    quotas?.take(key, passed.lines.length);
+    return {
+      kind: 'store',
+      lines: passed.lines,
+      deadLetters: [],
+      response: nativeResponse(passed.single ? '"success":true,' : '', passed.lines.length, passed.eventIds, '[]'),
+      unstored: (error) => refusalOf(error, request, nativeFormat),
+    };
+  };
   const handle = (request: CollectorRequest): CollectorOutcome => {
-    const link = linkPath.exec(request.path);
-    if (link) return handleClick(deps.directory, request, link[1]!);
     const formats = formatsAt(request.path);
-    if (!formats) throw new CodedError(request.path.startsWith('/c/') ? 'LINK_UNKNOWN' : 'NOT_FOUND');
+    if (request.path === openapiPath) return openapiOutcome(request);
+    if (!formats) return takeLink(request);
     const taken = formats.filter(({ methods }) => (methods as readonly string[]).includes(request.method));
     if (taken.length === 0) {
       const allow = [...new Set(formats.flatMap(({ methods }) => methods))].join(', ');
@@ -101,6 +124,10 @@ export function createCollectorCore(deps: { readonly directory: Directory }): Co
     }
     let format = taken[taken.length - 1]!;
     try {
+      if (format === nativeFormat && taken.length === 1) {
+        const passed = passEvents(request);
+        if (passed !== null) return passed;
+      }
       const body = textOf(request);
       format = formatOf(taken, request, body.text);
       return takeEvents(request, format, body);
@@ -121,87 +148,47 @@ export function createCollectorCore(deps: { readonly directory: Directory }): Co
   };
 }
 
-const jsonHeaders = { 'content-type': 'application/json' } as const;
+const openapiPath = '/openapi.json';
+
+function openapiOutcome({ method }: CollectorRequest): CollectorOutcome {
+  if (method !== 'GET' && method !== 'HEAD')
+    throw new CodedError('METHOD_NOT_ALLOWED', { details: { allow: 'GET, HEAD' } });
+  const response = jsonAnswer(200, openapiDocument(), { 'cache-control': 'public, max-age=3600' });
+  return { kind: 'answered', response };
+}
 
 function refusalOf(error: CodedError, request: CollectorRequest, format: WireFormat): CollectorResponse {
   return format.refuse?.(error, request) ?? errorResponse(error, request.requestId);
 }
 
-function nativeAnswer({ single }: Decoded, { lines, eventIds, rejected }: Intake): CollectorResponse {
+function nativeAnswer({ single }: Decoded, { accepted, eventIds, rejected }: Intake): CollectorResponse {
   const success = single ? `"success":${rejected.length === 0},` : '';
-  const body = `{${success}"accepted":${lines.length},"event_ids":${JSON.stringify(eventIds)},"rejected":${JSON.stringify(rejected)}}`;
+  return nativeResponse(success, accepted, JSON.stringify(eventIds), JSON.stringify(rejected));
+}
+
+function nativeResponse(success: string, accepted: number, eventIds: string, rejected: string): CollectorResponse {
+  const body = `{${success}"accepted":${accepted},"event_ids":${eventIds},"rejected":${rejected}}`;
   return { status: 200, headers: jsonHeaders, body };
 }
 
-/** A catalogue error in its HTTP form. */
-export function errorResponse(error: CodedError, requestId: string): CollectorResponse {
-  const allow = error.details?.['allow'];
-  return {
-    status: error.http,
-    headers: {
-      ...jsonHeaders,
-      ...(error.retryable ? { 'retry-after': String(error.retryAfterSeconds ?? 1) } : {}),
-      ...(error.code === 'UNAUTHENTICATED' ? { 'www-authenticate': 'Bearer' } : {}),
-      ...(typeof allow === 'string' ? { allow } : {}),
-    },
-    body: JSON.stringify(errorBody(error, requestId)),
-  };
+/**
+ * A refusal that was found before the core had the request (a body too large or too late, the log down), in the form that
+ * the path's SDK reads. `request.body` may be empty.
+ */
+export function refusalFor(error: CodedError, request: CollectorRequest): CollectorResponse {
+  const formats = formatsAt(request.path)?.filter(({ methods }) =>
+    (methods as readonly string[]).includes(request.method),
+  );
+  if (!formats || formats.length === 0) return errorResponse(error, request.requestId);
+  return refusalOf(error, request, formatOf(formats, request, ''));
 }
 
-function handleClick(directory: Directory, request: CollectorRequest, slug: string): CollectorOutcome {
-  if (request.method !== 'GET' && request.method !== 'HEAD')
-    throw new CodedError('METHOD_NOT_ALLOWED', { details: { allow: 'GET, HEAD' } });
-  const index = indexDirectory(directory.current());
-  const link = index.linkBySlug.get(slug);
-  const app = link && index.appById.get(link.appId);
-  if (!link || !app) throw new CodedError('LINK_UNKNOWN');
-  if (!app.enabled) throw new CodedError('SOURCE_DISABLED');
-  const click = buildClick({ ...request, link, app, query: new URLSearchParams(request.query) });
-  return {
-    kind: 'store',
-    lines: [click.line],
-    deadLetters: [],
-    unstored: (error) => errorResponse(error, request.requestId),
-    response: {
-      status: 302,
-      headers: {
-        location: click.location,
-        'cache-control': 'no-store',
-        'referrer-policy': 'no-referrer',
-        'x-click-id': click.clickId,
-      },
-      body: '',
-    },
-  };
-}
-
-/** `Bearer KEY`, or Basic with the key as name (Segment). */
-function keyInAuthorization({ authorization }: CollectorRequest): string | null {
-  if (authorization === undefined) return null;
-  const space = authorization.indexOf(' ');
-  const scheme = authorization.slice(0, Math.max(0, space)).toLowerCase();
-  const rest = authorization.slice(space + 1).trim();
-  if (scheme === 'bearer') return rest;
-  if (scheme !== 'basic') return '';
-  const pair = Buffer.from(rest, 'base64').toString('utf8');
-  return pair.includes(':') ? pair.slice(0, pair.indexOf(':')) : pair;
-}
-
-function authorize(key: DirectoryKey | null, directory: Directory): { key: DirectoryKey; app: DirectoryApp } {
-  if (key === null || !key.enabled || key.kind === 'api') throw new CodedError('UNAUTHENTICATED');
-  if (!key.scopes.includes('ingest:write')) throw new CodedError('FORBIDDEN');
-  const appId = key.appIds?.[0];
-  const app = appId === undefined ? undefined : indexDirectory(directory.current()).appById.get(appId);
-  if (!app) throw new CodedError('UNAUTHENTICATED');
-  if (!app.enabled) throw new CodedError('SOURCE_DISABLED');
-  return { key, app };
-}
-
-function textOf({ body, path, query, header }: CollectorRequest): BodyText {
-  const contentType = (header('content-type') ?? '').split(';', 1)[0]!.trim().toLowerCase();
+function textOf(request: CollectorRequest): BodyText {
+  const { body, path, query } = request;
+  const contentType = (request.header('content-type') ?? '').split(';', 1)[0]!.trim().toLowerCase();
   const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
   const unescaped = !buffer.includes(backslash);
-  const facts = { path, query, contentType, byteLength: buffer.length, unescaped };
+  const facts = { path, query, contentType, sender: request, byteLength: buffer.length, unescaped };
   if (isAscii(buffer)) return { ...facts, text: buffer.toString('latin1'), ascii: unescaped };
   if (!isUtf8(buffer)) throw new CodedError('BODY_UNPARSABLE', { message: 'The body is not valid UTF-8.' });
   const text = buffer.toString('utf8');

@@ -1,6 +1,8 @@
 import type { DeadLetter, DirectoryApp, DirectoryKey, ErrorCode, SourceFormat } from '@tributary/schema';
+import type { Enrichment } from './enrich/enrichment.ts';
 import type { FlagBits } from './flags.ts';
 import type { Hash } from './hash-bytes.ts';
+import type { FilterVerdict } from './policy/event-filter.ts';
 
 /** A client's event under canonical names, as a decoder gives it: values are still what the client sent. */
 export type Draft = Readonly<Record<string, unknown>>;
@@ -17,6 +19,7 @@ export interface Origin {
   readonly userAgent: string | null;
   /** Bytes of one event as sent that this route takes. */
   readonly maxEventBytes: number;
+  readonly enrichment: Enrichment;
   /** What the route itself notes of its events. */
   readonly flags?: FlagBits;
 }
@@ -55,6 +58,8 @@ export interface BuiltLine {
   readonly dedupeHash: Hash;
   /** Epoch ms of occurred_at, floored to the minute. */
   readonly minute: number;
+  /** Whether the app's owner wants the event stored; it is answered as accepted either way. */
+  readonly fate: FilterVerdict;
 }
 
 /** A line that waits for its block: `bytes` from `start` to `end`, shared with other lines of its request. */
@@ -87,4 +92,13 @@ export interface Intake {
   readonly deadLetters: readonly DeadLetter[];
   readonly eventIds: readonly string[];
   readonly rejected: readonly RejectedEvent[];
+  /** What is answered as accepted: the lines, and what the app's owner has filtered. */
+  readonly accepted: number;
+  readonly filtered: Filtered;
+}
+
+/** Events that were accepted and not stored, since the app's owner wants it so. */
+export interface Filtered {
+  readonly blocked: number;
+  readonly sampledOut: number;
 }

@@ -8,7 +8,7 @@ it('writes the digits that hex64 gives', () => {
   fc.assert(
     fc.property(hashes, (hash) => {
       const bytes = Buffer.alloc(18, '.');
-      writeHex(splitHash(hash), bytes, 1);
+      writeHex(splitHash(hash), new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 1);
       expect(bytes.toString()).toBe(`.${hex64(hash)}.`);
     }),
   );

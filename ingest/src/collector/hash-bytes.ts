@@ -22,13 +22,17 @@ export function partitionOf({ high, low }: Hash, count: number): number {
 }
 
 export const hexLength = 16;
-const digits = Uint8Array.from('0123456789abcdef', (digit) => digit.charCodeAt(0));
+/** The two digits of each byte, as they stand in memory (little-endian). */
+const digitPairs = Uint16Array.from({ length: 256 }, (_, byte) => {
+  const text = byte.toString(16).padStart(2, '0');
+  return text.charCodeAt(0) | (text.charCodeAt(1) << 8);
+});
 
 /** Writes 16 lower-case hex digits, as schema's `hex64` gives them. */
-export function writeHex({ high, low }: Hash, target: Uint8Array, at: number): void {
-  for (let index = 0; index < 8; index += 1) {
-    const shift = 28 - index * 4;
-    target[at + index] = digits[(high >>> shift) & 15]!;
-    target[at + 8 + index] = digits[(low >>> shift) & 15]!;
+export function writeHex({ high, low }: Hash, target: DataView, at: number): void {
+  for (let index = 0; index < 4; index += 1) {
+    const shift = 24 - index * 8;
+    target.setUint16(at + index * 2, digitPairs[(high >>> shift) & 255]!, true);
+    target.setUint16(at + 8 + index * 2, digitPairs[(low >>> shift) & 255]!, true);
   }
 }

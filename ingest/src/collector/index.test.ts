@@ -5,7 +5,7 @@ import { brotliCompress, deflate, deflateRaw, gzip, zstdCompress } from 'node:zl
 import { Analytics } from '@segment/analytics-node';
 import { systemClock } from '@tributary/platform/clock';
 import { createMetrics } from '@tributary/platform/metrics';
-import { createOpsHandler } from '@tributary/platform/ops-server';
+import { createOpsAnswers } from '@tributary/platform/ops-server';
 import { limits, loadConfig } from '@tributary/schema';
 import {
   aGate,
@@ -182,7 +182,7 @@ describe('a body', () => {
   });
 
   it('that does not arrive in time is answered 408', async () => {
-    const collector = await open({ bodyTimeoutMs: 50 });
+    const collector = await open({ limits: { bodyTimeoutMs: 50 } });
     const { port } = new URL(collector.url);
     const answer = await new Promise<string>((resolve, reject) => {
       const socket = connect(Number(port), '127.0.0.1');
@@ -335,8 +335,8 @@ describe('behind a proxy', () => {
 describe('health', () => {
   it('is told by /health, /ready, /metrics and /sink-health', async () => {
     const metrics = createMetrics('collector');
-    const opsHandler = createOpsHandler({ role: 'collector', metrics, ready: async () => ({ ok: true, checks: {} }) });
-    const collector = await open({ metrics, opsHandler });
+    const ops = createOpsAnswers({ role: 'collector', metrics, ready: async () => ({ ok: true, checks: {} }) });
+    const collector = await open({ metrics, ops });
     await collector.post(JSON.stringify({ batch: [anEvent(), 7] }));
     await collector.post('{');
     for (const path of ['/health', '/ready', '/sink-health']) {

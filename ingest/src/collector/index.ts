@@ -1,27 +1,50 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Cache } from '@tributary/platform/cache';
+import { createMemoryCache } from '@tributary/platform/cache/memory';
 import type { Clock } from '@tributary/platform/clock';
 import type { Directory } from '@tributary/platform/directory';
 import type { EventLog } from '@tributary/platform/event-log';
 import type { Logger } from '@tributary/platform/logger';
 import type { Metrics } from '@tributary/platform/metrics';
-import type { OpsHandler } from '@tributary/platform/ops-server';
-import { CodedError, type Config, newId, toCodedError } from '@tributary/schema';
+import type { OpsAnswers } from '@tributary/platform/ops-server';
+import { CodedError, type Config, type DirectorySnapshot, newId } from '@tributary/schema';
 import { createBlockWriter } from './block-writer.ts';
-import { type CollectorRequest, type CollectorResponse, createCollectorCore, errorResponse } from './core.ts';
+import { type CollectorResponse, createCollectorCore, errorResponse } from './core.ts';
+import type { Filtered } from './draft.ts';
+import { createEnrichment } from './enrich/enrichment.ts';
+import type { GeoLookup } from './enrich/geo-lookup.ts';
 import { createProxyCheck } from './ip.ts';
-import { listenNode } from './server-node.ts';
+import { policyOf } from './policy/app-policy.ts';
+import { createQuotas } from './policy/quotas.ts';
+import { createRecentClicks } from './recent-clicks.ts';
+import type { ListeningServer, ServerLimits, ServerOptions } from './server.ts';
+import { bunServer, isBun } from './server-bun.ts';
+import { nodeServer } from './server-node.ts';
+
+export { hashDeviceId } from './enrich/device-id-hash.ts';
+export { type GeoLookup, openGeoLookup } from './enrich/geo-lookup.ts';
+export { createReplayer, type Replayer } from './replay.ts';
 
 export interface CollectorDeps {
   readonly eventLog: EventLog;
   readonly directory: Directory;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly config: Pick<Config, 'host' | 'ports' | 'trustedProxies'>;
+  readonly config: Pick<Config, 'host' | 'ports' | 'trustedProxies'> & Partial<Pick<Config, 'collectorPublicUrl'>>;
   readonly metrics?: Metrics;
   /** Answers `/health`, `/ready` and `/metrics`. */
-  readonly opsHandler?: OpsHandler;
-  /** How long a body may take to arrive. Default `limits.bodyTimeoutMs`. */
-  readonly bodyTimeoutMs?: number;
+  readonly ops?: OpsAnswers;
+  /** Shares the limits of keys and recent clicks between processes. Absent = a cache of this process, which the caller needn't dispose. */
+  readonly cache?: Cache;
+  /** Tells country, region and city by address. Absent = they are what clients say. */
+  readonly geo?: GeoLookup;
+  /** Salts the hashes of device ids; the same in every process of the installation, and for good. */
+  readonly idSecret?: string;
+  /** Deferred deep links are found by address and system too where nothing else is known. Default false. */
+  readonly deepLinksByLikeness?: boolean;
+  /** Other processes listen at the port too. Default false. */
+  readonly sharesPort?: boolean;
+  /** Laid over `defaultServerLimits`. */
+  readonly limits?: Partial<ServerLimits>;
 }
 
 export interface Collector {
@@ -41,41 +64,49 @@ export interface Collector {
 export function createCollector(deps: CollectorDeps): Collector {
   const { eventLog, directory, clock, logger, config, metrics } = deps;
   const counted = countersOf(metrics);
+  const cache = deps.cache ?? createMemoryCache({ clock });
   const writer = createBlockWriter({ eventLog, clock, onGroup: counted.group });
-  const core = createCollectorCore({ directory });
-  let listening: Awaited<ReturnType<typeof listenNode>> | null = null;
+  const quotas = createQuotas({ cache, clock, onUnshared: counted.unsharedQuota });
+  const core = createCollectorCore({
+    directory,
+    quotas,
+    enrichment: createEnrichment({ geo: deps.geo, idSecret: deps.idSecret }),
+    recentClicks: createRecentClicks({ cache, clock, byLikeness: deps.deepLinksByLikeness ?? false }),
+    publicUrl: config.collectorPublicUrl ?? null,
+  });
+  const stopTelling = tellPolicyFaults(directory, logger);
+  let listening: ListeningServer | null = null;
 
-  const answer = async (request: CollectorRequest): Promise<CollectorResponse> => {
+  const answer: ServerOptions['answer'] = (request, done) => {
     const outcome = core.handle(request);
     if (outcome.kind === 'refused') {
       counted.refused(outcome.response.status);
-      return outcome.response;
+      return done(outcome.response);
     }
-    try {
-      await writer.append(outcome.lines, outcome.deadLetters);
-    } catch (error) {
-      const coded = toCodedError(error);
-      counted.refused(coded.http);
+    if (outcome.kind === 'answered') return done(outcome.response);
+    if (outcome.kind === 'asked') return void outcome.answer.then(done, () => done(outcome.response));
+    writer.append(outcome.lines, outcome.deadLetters, (fault) => {
+      if (fault === undefined) {
+        counted.stored(outcome.lines.length, outcome.deadLetters.length, outcome.filtered);
+        outcome.onStored?.();
+        return done(outcome.response);
+      }
+      counted.refused(fault.http);
       logger.warn(
-        { err: coded.cause ?? coded, code: coded.code },
+        { err: fault.cause ?? fault, code: fault.code },
         'the event log did not take events; nothing was acknowledged',
       );
-      return outcome.unstored(coded);
-    }
-    counted.stored(outcome.lines.length, outcome.deadLetters.length);
-    return outcome.response;
+      done(outcome.unstored(fault));
+    });
   };
 
-  const ops = (request: IncomingMessage, response: ServerResponse): boolean => {
-    if (deps.opsHandler?.(request, response)) return true;
-    if (request.url !== '/sink-health') return false;
-    void sinkHealth(eventLog).then(({ status, headers, body }) => response.writeHead(status, headers).end(body));
-    return true;
-  };
+  const ops: OpsAnswers = (method, path) =>
+    deps.ops?.(method, path) ?? (path === '/sink-health' ? sinkHealth(eventLog) : null);
 
   return {
     async listen() {
-      listening = await listenNode({
+      const server = isBun ? bunServer : nodeServer;
+      listening = await server.listen({
         host: config.host,
         port: config.ports.collector,
         logger,
@@ -83,15 +114,34 @@ export function createCollector(deps: CollectorDeps): Collector {
         isTrustedProxy: createProxyCheck(config.trustedProxies),
         answer,
         ops,
-        bodyTimeoutMs: deps.bodyTimeoutMs,
+        reusePort: deps.sharesPort ?? false,
+        limits: deps.limits,
       });
       return { url: listening.url };
     },
     async dispose() {
       await listening?.dispose();
       await writer.dispose();
+      await quotas.dispose();
+      stopTelling();
     },
   };
+}
+
+/** Says once of each entry of an app's lists that it can't be used. */
+function tellPolicyFaults(directory: Directory, logger: Logger): () => void {
+  const told = new Set<string>();
+  const tell = ({ apps }: DirectorySnapshot) => {
+    for (const app of apps) {
+      for (const fault of policyOf(app).faults) {
+        if (told.has(app.appId + fault)) continue;
+        told.add(app.appId + fault);
+        logger.warn({ appId: app.appId, fault }, 'an entry of the intake policy is skipped');
+      }
+    }
+  };
+  tell(directory.current());
+  return directory.onChange(tell);
 }
 
 /** 200 while the log takes events, 503 while it does not. */
@@ -123,6 +173,10 @@ function countersOf(metrics: Metrics | undefined) {
     help: 'Time of one durable append of a group',
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
   });
+  const unsharedQuotas = metrics?.counter({
+    name: 'tributary_collector_quota_unshared_total',
+    help: 'Limits of keys that were not shared with other processes, since the cache was away',
+  });
   const grouped = metrics?.counter({
     name: 'tributary_collector_grouped_events_total',
     help: 'Events in appended groups',
@@ -130,11 +184,16 @@ function countersOf(metrics: Metrics | undefined) {
   // Looking a label up for each request costs about a microsecond.
   const acceptedEvents = events?.labels('accepted');
   const rejectedEvents = events?.labels('rejected');
+  const blockedEvents = events?.labels('blocked');
+  const sampledOutEvents = events?.labels('sampled_out');
   return {
-    stored: (accepted: number, rejected: number) => {
+    stored: (accepted: number, rejected: number, filtered?: Filtered) => {
       if (accepted > 0) acceptedEvents?.inc(accepted);
       if (rejected > 0) rejectedEvents?.inc(rejected);
+      if (filtered && filtered.blocked > 0) blockedEvents?.inc(filtered.blocked);
+      if (filtered && filtered.sampledOut > 0) sampledOutEvents?.inc(filtered.sampledOut);
     },
+    unsharedQuota: () => unsharedQuotas?.inc(),
     refused: (status: number) => refusals?.inc({ status: String(status) }),
     group: (group: { readonly events: number; readonly durationMs: number }) => {
       groups?.observe(group.durationMs / 1_000);

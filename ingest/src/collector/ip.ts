@@ -12,7 +12,7 @@ export function applyIpPolicy(address: string | null, policy: 'keep' | 'truncate
 }
 
 /** Without port, brackets, zone and the prefix of IPv4 in IPv6: what load balancers and dual-stack sockets add. */
-function plainAddress(address: string): string {
+export function plainAddress(address: string): string {
   let plain = address;
   if (plain.startsWith('[')) plain = plain.slice(1, plain.includes(']') ? plain.indexOf(']') : undefined);
   else if (/^[\d.]+:\d+$/.test(plain)) plain = plain.slice(0, plain.indexOf(':'));
@@ -33,9 +33,16 @@ function truncateIpv6(address: string): string {
 
 /** Whether an address is one of the given addresses or CIDR ranges. Throws CONFIG_INVALID when one of them is neither. */
 export function createProxyCheck(trusted: readonly string[]): (address: string) => boolean {
-  if (trusted.length === 0) return () => false;
+  return trusted.length === 0 ? () => false : createRangeCheck(trusted);
+}
+
+/** As createProxyCheck; `setting` is what a fault names. */
+export function createRangeCheck(
+  ranges: readonly string[],
+  setting = 'TRIBUTARY_TRUSTED_PROXIES',
+): (address: string) => boolean {
   const list = new BlockList();
-  for (const entry of trusted) {
+  for (const entry of ranges) {
     const [address = '', prefix] = entry.split('/');
     const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
     try {
@@ -43,7 +50,7 @@ export function createProxyCheck(trusted: readonly string[]): (address: string) 
       else list.addSubnet(address, Number(prefix), family);
     } catch (cause) {
       throw new CodedError('CONFIG_INVALID', {
-        message: `TRIBUTARY_TRUSTED_PROXIES: ${entry} is neither an address nor a CIDR range.`,
+        message: `${setting}: ${entry} is neither an address nor a CIDR range.`,
         cause,
       });
     }

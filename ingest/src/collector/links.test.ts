@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { aLink, anApp, aRequest, aSnapshot, collect, now } from './collector.testing.ts';
 import type { CollectorRequest } from './core.ts';
-import { targetOf } from './links.ts';
 
 const phone = 'Mozilla/5.0 (iPhone; CPU iPhone OS 19_1 like Mac OS X) AppleWebKit/605.1.15 Safari/604.1';
 
@@ -116,27 +115,5 @@ describe('a link', () => {
 
   it('takes GET and HEAD only', () => {
     expect(click('', { method: 'POST' })).toMatchObject({ status: 405, headers: { allow: 'GET, HEAD' } });
-  });
-});
-
-describe('targetOf', () => {
-  it.each([
-    ['https://example.com/a?x=1', 'https://example.com/a?x=1&click_id=clk_1'],
-    ['https://example.com/{click_id}?c={click_id}', 'https://example.com/clk_1?c=clk_1'],
-    ['https://example.com/a?click_id=old', 'https://example.com/a?click_id=clk_1'],
-    [
-      'https://play.google.com/store/apps/details?id=com.game',
-      'https://play.google.com/store/apps/details?id=com.game&referrer=click_id%3Dclk_1',
-    ],
-    [
-      'https://play.google.com/store/apps/details?id=com.game&referrer=utm_source%3Dacme',
-      'https://play.google.com/store/apps/details?id=com.game&referrer=utm_source%3Dacme%26click_id%3Dclk_1',
-    ],
-    ['market://details?id=com.game', 'market://details?id=com.game&referrer=click_id%3Dclk_1'],
-    ['game://open?c={click_id}', 'game://open?c=clk_1'],
-    ['https://bücher.example/ä?c={click_id}', 'https://xn--bcher-kva.example/%C3%A4?c=clk_1'],
-    ['no url\r\nset-cookie: {click_id}', 'no%20url%0D%0Aset-cookie:%20clk_1'],
-  ])('makes of %s %s', (target, expected) => {
-    expect(targetOf(target, 'clk_1')).toBe(expected);
   });
 });

@@ -27,10 +27,9 @@ export function propertiesText(draft: Draft, { values, extras }: SortedDraft, un
   if (given !== undefined) text = text.slice(0, -1);
   if (extras.length > 0) {
     const taken = new Set(given === undefined ? [] : Object.keys(given as object));
+    const next = new Map<string, string>();
     for (const name of extras) {
-      let free = name;
-      while (taken.has(free)) free = `_${free}`;
-      taken.add(free);
+      const free = freeName(name, taken, next);
       if (draft[name] === undefined) continue;
       const value = embed(draft[name], 1, unescaped);
       if (typeof value !== 'string') return value;
@@ -42,6 +41,22 @@ export function propertiesText(draft: Draft, { values, extras }: SortedDraft, un
   return text.length > maxPropertiesChars && (JSON.parse(`"${text}"`) as string).length > maxPropertiesChars
     ? new FieldFault('properties', `properties are over ${maxPropertiesChars} characters`, 'SIZE_VIOLATION')
     : text;
+}
+
+/**
+ * The name with as many underscores in front as make it free, which is then taken. `next` says of taken names where to go on:
+ * a chain of underscores is walked once, or an event of such names would cost seconds.
+ */
+export function freeName(name: string, taken: Set<string>, next: Map<string, string>): string {
+  let free = name;
+  const walked: string[] = [];
+  while (taken.has(free)) {
+    walked.push(free);
+    free = next.get(free) ?? `_${free}`;
+  }
+  for (const step of walked) next.set(step, free);
+  taken.add(free);
+  return free;
 }
 
 /**

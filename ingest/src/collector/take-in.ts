@@ -1,10 +1,12 @@
 import { CodedError, type DeadLetter, limits, uuidV7 } from '@tributary/schema';
 import { createLineBuilder } from './canonical.ts';
 import { keyFields } from './client-fields.ts';
-import type { EventVerdict, Intake, Origin, PendingLine, Refusal, RejectedEvent, TextFacts } from './draft.ts';
+import type { Draft, EventVerdict, Intake, Origin, PendingLine, Refusal, RejectedEvent, TextFacts } from './draft.ts';
 import { parseExact } from './exact-numbers.ts';
 import { asObject, type Decode, type Decoded, type DecodeInput } from './formats/format.ts';
 import { createLinePacker, overheadBytes } from './line-packer.ts';
+import { policyOf } from './policy/app-policy.ts';
+import { maskPayload } from './policy/privacy.ts';
 import { inexact } from './properties.ts';
 
 /** Dead letters keep what was sent, so that it can be mended and replayed; of an event over the limit this much. */
@@ -31,10 +33,12 @@ function takeInOnce(decoded: Decoded, body: BodyText, origin: Origin): Intake | 
   const eventIds: string[] = [];
   const rejected: RejectedEvent[] = [];
   const deadLetters: DeadLetter[] = [];
+  let blocked = 0;
+  let sampledOut = 0;
   const build = createLineBuilder(origin, {
     sentAt: decoded.sentAt,
-    unescaped: body.unescaped,
-    ascii: body.ascii,
+    unescaped: body.unescaped && !decoded.recoded,
+    ascii: body.ascii && !decoded.recoded,
   });
   const pack = createLinePacker(Math.ceil(body.byteLength * 1.125) + events.length * overheadBytes);
   for (let index = 0; index < events.length; index += 1) {
@@ -43,15 +47,18 @@ function takeInOnce(decoded: Decoded, body: BodyText, origin: Origin): Intake | 
     if (built === inexact) return null;
     const verdict = built.ok ? weighed(built, events[index], body, origin) : built;
     if (verdict.ok) {
-      lines.push(pack(verdict.line));
       eventIds.push(verdict.line.eventId);
+      if (verdict.line.fate === 'kept') lines.push(pack(verdict.line));
+      else if (verdict.line.fate === 'blocked') blocked += 1;
+      else sampledOut += 1;
       continue;
     }
     const { code, field, message } = verdict.refusal;
     rejected.push({ index, id: verdict.eventId === '' ? null : verdict.eventId, code, field, message });
-    deadLetters.push(deadLetterOf(verdict.refusal, verdict.eventId, events[index], origin));
+    deadLetters.push(deadLetterOf(verdict.refusal, verdict.eventId, events[index], draft, origin));
   }
-  return { lines, deadLetters, eventIds, rejected };
+  const accepted = lines.length + blocked + sampledOut;
+  return { lines, deadLetters, eventIds, rejected, accepted, filtered: { blocked, sampledOut } };
 }
 
 const notAnObject: EventVerdict = {
@@ -77,8 +84,17 @@ function weighed(
   return { ok: false, refusal: { code: 'SIZE_VIOLATION', field: '', message }, eventId };
 }
 
-function deadLetterOf(refusal: Refusal, eventId: string, element: unknown, origin: Origin): DeadLetter {
-  const payload = payloadText(withoutKeys(element));
+function deadLetterOf(
+  refusal: Refusal,
+  eventId: string,
+  element: unknown,
+  draft: Draft | null,
+  origin: Origin,
+): DeadLetter {
+  const { app, enrichment } = origin;
+  const payload = maskPayload(payloadText(withoutKeys(element)), draft, policyOf(app), (id) =>
+    enrichment.hashDeviceId(app.appId, id),
+  );
   return {
     tenant_id: origin.app.tenantId,
     app_id: origin.app.appId,

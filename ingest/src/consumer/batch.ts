@@ -1,4 +1,5 @@
 import type { LogRecord } from '@tributary/platform/event-log';
+import type { Claim } from './insert-ids.ts';
 
 /** What becomes of a line. Lines start as `store`. */
 export const verdicts = {
@@ -23,6 +24,8 @@ export interface Batch {
   readonly blocks: readonly BatchBlock[];
   /** Those that may have been stored before, wholly or in part, by a predecessor. */
   readonly doubtful: readonly BatchBlock[];
+  /** Under which epochs its partitions were held when it was made: its inserts are refused once one of them is overtaken. */
+  readonly claims: readonly Claim[];
 }
 
 /** One line of a block. */

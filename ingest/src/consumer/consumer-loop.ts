@@ -3,17 +3,18 @@ import type { LogReader, LogRecord } from '@tributary/platform/event-log';
 import type { Logger } from '@tributary/platform/logger';
 import type { Warehouse } from '@tributary/platform/warehouse';
 import type { Batch } from './batch.ts';
+import { isStaleOwner } from './engine-errors.ts';
 import { createInsertIds, endInserts } from './insert-ids.ts';
 import type { LiveTouches } from './live-touches.ts';
 import type { ConsumerMetrics } from './metrics.ts';
-import { createOwnedPartitions } from './owned-partitions.ts';
+import { type Assigned, createOwnedPartitions } from './owned-partitions.ts';
 import { createPersistence } from './persistence.ts';
 import { storeBatch } from './pipeline.ts';
-import { loadSeen } from './seen-filter/load-seen.ts';
-import { createSeenFilter } from './seen-filter/seen-filter.ts';
+import { createPartitionFilters } from './seen-filter/partition-filters.ts';
 import type { ConsumerSettings } from './settings.ts';
 import { createRecentBlocks } from './steps/drop-repeated-blocks.ts';
 import { createGatherer, type Gatherer } from './steps/gather-records.ts';
+import { earliestOf, letGoOvertaken, memorySlackMs, takeOver } from './takeover.ts';
 
 interface LoopDeps {
   readonly warehouse: Warehouse;
@@ -26,9 +27,11 @@ interface LoopDeps {
 
 /** Reads, prepares and stores, one batch after the other; the next one is read while one is being stored. */
 export interface ConsumerLoop {
-  assign(assigned: readonly { readonly partition: number; readonly fromOffset: bigint }[]): void;
+  assign(assigned: readonly Assigned[]): void;
   /** Resolves when nothing of these partitions is being stored any more. */
   revoke(partitions: readonly number[]): Promise<void>;
+  /** The partitions that it has now. */
+  partitions(): readonly number[];
   run(reader: LogReader, partitionCount: number): void;
   /** What it waits for; null when it works. */
   trouble(): string | null;
@@ -36,19 +39,23 @@ export interface ConsumerLoop {
   stop(): Promise<void>;
 }
 
-/** Ids older than the window that are kept: a batch read a day late still finds its repeats in memory. */
-const memorySlackMs = 86_400_000;
-
 // Over 50 lines: the state of one loop, which its functions share.
 export function createConsumerLoop(deps: LoopDeps): ConsumerLoop {
   const { warehouse, clock, logger, settings, metrics } = deps;
   const stopping = new AbortController();
   const abandoned = new AbortController();
   const insertIds = createInsertIds(settings);
-  const seen = createSeenFilter({ sliceMs: settings.seenSliceMs, bitsPerId: settings.seenBitsPerId });
+  const seen = createPartitionFilters({
+    sliceMs: settings.seenSliceMs,
+    bitsPerId: settings.seenBitsPerId,
+    memoryBytes: settings.seenMemoryBytes,
+  });
   const recent = createRecentBlocks();
   const partitions = createOwnedPartitions(settings.maxBatchBlocks);
-  let preparedVersion = 0;
+  const takeover = { ...deps, insertIds, partitions, seen };
+  let gatherer: Gatherer | null = null;
+  /** Read for the next batch, while the partitions are being prepared for it. */
+  let gathered: readonly LogRecord[] = [];
   let troubled: string | null = null;
   let storing: { readonly abandon: AbortController; readonly done: Promise<boolean> } | null = null;
   let running: Promise<void> | null = null;
@@ -56,36 +63,8 @@ export function createConsumerLoop(deps: LoopDeps): ConsumerLoop {
   const persistenceFor = (signal: AbortSignal) =>
     createPersistence({ logger, settings, signal, onTrouble: (trouble) => (troubled = trouble) });
 
-  /** After an assignment, and before its first batch: ends what predecessors left running, then learns what was seen. */
-  async function prepare(partitionCount: number, records: readonly LogRecord[]): Promise<void> {
-    while (preparedVersion !== partitions.version) {
-      const version = partitions.version;
-      const startedAt = performance.now();
-      const persistence = persistenceFor(stopping.signal);
-      await persistence.untilDone('end the inserts of a predecessor', () => endInserts(warehouse, insertIds));
-      const sinceMs = earliestOf(records, clock.now()) - settings.dedupeWindowMs - memorySlackMs;
-      const mine = new Set(partitions.partitions);
-      seen.restart(sinceMs);
-      const ids = await loadSeen(
-        seen,
-        { warehouse, persistence },
-        {
-          sinceMs,
-          sliceMs: settings.seenSliceMs,
-          ...(mine.size === partitionCount
-            ? {}
-            : { wanted: (hi: number, lo: number) => mine.has(partitionOf(hi, lo, partitionCount)) }),
-        },
-      );
-      preparedVersion = version;
-      metrics.seenFilter({ ids: seen.ids, sizeBytes: seen.sizeBytes });
-      const tookMs = Math.round(performance.now() - startedAt);
-      logger.info({ ids, tookMs, sizeBytes: seen.sizeBytes, partitions: [...mine] }, 'seen ids loaded');
-    }
-  }
-
   /** True when the batch is stored and committed; false when it was given up. */
-  async function store(batch: Batch, reader: LogReader, abandon: AbortController): Promise<boolean> {
+  async function store(batch: Batch, reader: LogReader, partitionCount: number, abandon: AbortController) {
     const signal = AbortSignal.any([abandoned.signal, abandon.signal]);
     const persistence = persistenceFor(signal);
     try {
@@ -94,43 +73,51 @@ export function createConsumerLoop(deps: LoopDeps): ConsumerLoop {
         clock.now(),
       );
       seen.dropBefore(earliest - settings.dedupeWindowMs - memorySlackMs);
-      await storeBatch(batch, { ...deps, reader, seen, recent, insertIds, persistence, signal });
-      metrics.seenFilter({ ids: seen.ids, sizeBytes: seen.sizeBytes });
+      await storeBatch(batch, { ...deps, reader, seen, partitionCount, recent, insertIds, persistence, signal });
+      seen.fit();
+      metrics.seenFilter(seen);
       troubled = null;
       return true;
     } catch (error) {
-      // What is not a stop is a fault of ours. The batch is tried again: leaving it out would lose events.
-      if (!signal.aborted) {
-        troubled = `a batch failed: ${error instanceof Error ? error.message : String(error)}`;
-        logger.error({ err: error, blocks: batch.blocks.length }, 'a batch failed; it will be read again');
-        await persistence.pause(6).catch(() => {});
-      }
+      if (!signal.aborted) await afterFailure(error, batch).catch(() => {});
       return false;
     }
   }
 
+  async function afterFailure(error: unknown, batch: Batch): Promise<void> {
+    const persistence = persistenceFor(stopping.signal);
+    // Overtaken: the others of the batch are read again without those that went to a newer owner.
+    if (isStaleOwner(error) && (await letGoOvertaken(takeover, persistence, batch.claims)) > 0) return;
+    if (isStaleOwner(error)) {
+      // The log says so, and the newer owner has not said it to the warehouse yet. What was stored is found again.
+      logger.warn({ err: error }, 'a batch is read again: the log has taken a partition away');
+      return persistence.pause(1);
+    }
+    // What is not a stop is a fault of ours. The batch is tried again: leaving it out would lose events.
+    troubled = `a batch failed: ${error instanceof Error ? error.message : String(error)}`;
+    logger.error({ err: error, blocks: batch.blocks.length }, 'a batch failed; it will be read again');
+    await persistence.pause(6);
+  }
+
   async function runLoop(reader: LogReader, partitionCount: number): Promise<void> {
     const isStopping = () => stopping.signal.aborted;
-    const gatherer = createGatherer({
-      reader,
-      clock,
-      settings,
-      isStopping,
-      persistence: persistenceFor(stopping.signal),
-    });
-    let gathering = startGathering(gatherer);
+    const persistence = persistenceFor(stopping.signal);
+    gatherer = createGatherer({ reader, clock, settings, isStopping, persistence });
+    const gather = () => startGathering(gatherer as Gatherer);
+    let gathering = gather();
     for (;;) {
-      const records = await gathering;
-      await prepare(partitionCount, records);
-      const batch = partitions.takeBatch(records);
+      gathered = await gathering;
+      await takeOver(takeover, persistence, { partitionCount, earliestMs: earliestOf(gathered, clock.now()) });
+      const batch = partitions.takeBatch(gathered);
+      gathered = [];
       if (batch.blocks.length === 0) {
         if (isStopping()) return;
-        gathering = startGathering(gatherer);
+        gathering = gather();
         continue;
       }
       const abandon = new AbortController();
-      storing = { abandon, done: store(batch, reader, abandon) };
-      gathering = startGathering(gatherer);
+      storing = { abandon, done: store(batch, reader, partitionCount, abandon) };
+      gathering = gather();
       const isStored = await storing.done;
       storing = null;
       if (isStored) continue;
@@ -139,26 +126,42 @@ export function createConsumerLoop(deps: LoopDeps): ConsumerLoop {
       await gathering;
       gatherer.discard();
       await rewind(reader, batch);
-      gathering = startGathering(gatherer);
+      gathering = gather();
     }
   }
 
   async function rewind(reader: LogReader, batch: Batch): Promise<void> {
     const persistence = persistenceFor(stopping.signal);
+    const touched = batch.claims.map(({ partition }) => partition);
     // What was given up may still be running in the warehouse, and must not come after the question what is there.
-    await persistence.untilDone('end the inserts of a batch that was given up', () => endInserts(warehouse, insertIds));
+    await persistence.untilDone('end the inserts of a batch that was given up', () =>
+      endInserts(warehouse, insertIds, touched),
+    );
     partitions.giveBack(batch);
     // All partitions: what was read of the others meanwhile is forgotten too.
     for (const [partition, offset] of partitions.nextOffsets()) {
-      await persistence.untilDone('go back in the log', () => reader.seek(partition, offset));
+      const held = partitions.claims().filter((claim) => claim.partition === partition);
+      try {
+        await persistence.untilDone('go back in the log', () => reader.seek(partition, offset));
+      } catch (error) {
+        if (!isStaleOwner(error)) throw error;
+        // The log has taken it away: it comes again with an epoch of its own, if it comes.
+        partitions.letGo(held);
+      }
     }
   }
 
-  function startGathering(gatherer: Gatherer): Promise<readonly LogRecord[]> {
-    const gathering = gatherer.gather(() => storing !== null);
+  function startGathering(from: Gatherer): Promise<readonly LogRecord[]> {
+    const gathering = from.gather(() => storing !== null);
     // Awaited only after the batch in flight; until then a rejection has somebody who cares.
     gathering.catch(() => {});
     return gathering;
+  }
+
+  /** What was read of partitions that go, or come anew: their records come again, from the committed offset. */
+  function forget(numbers: readonly number[]): void {
+    gatherer?.forget(numbers);
+    gathered = gathered.filter(({ partition }) => !numbers.includes(partition));
   }
 
   /** Waits for the batch in flight, and gives it up when that takes too long. */
@@ -168,36 +171,34 @@ export function createConsumerLoop(deps: LoopDeps): ConsumerLoop {
   }
 
   return {
-    assign: (assigned) => partitions.assign(assigned),
+    assign(assigned) {
+      forget(assigned.map(({ partition }) => partition));
+      partitions.assign(assigned);
+    },
     async revoke(revoked) {
+      forget(revoked);
       partitions.revoke(revoked);
       if (storing) await drain(storing.done, storing.abandon);
     },
+    partitions: () => partitions.partitions,
     run(reader, partitionCount) {
-      running = runLoop(reader, partitionCount).catch((error: unknown) => {
-        if (stopping.signal.aborted) return;
-        troubled = `stopped working: ${error instanceof Error ? error.message : String(error)}`;
-        logger.fatal({ err: error }, 'the consumer stopped working');
-      });
+      running = runLoop(reader, partitionCount)
+        .catch((error: unknown) => {
+          if (stopping.signal.aborted) return;
+          troubled = `stopped working: ${error instanceof Error ? error.message : String(error)}`;
+          logger.fatal({ err: error }, 'the consumer stopped working');
+        })
+        .finally(() => seen.dispose());
     },
     trouble() {
       if (stopping.signal.aborted) return 'stopping';
       if (troubled) return troubled;
-      if (partitions.version === 0) return 'waiting for partitions';
-      return preparedVersion === partitions.version ? null : 'loading the ids of the last days';
+      if (!partitions.wasAssigned) return 'waiting for partitions';
+      return partitions.unprepared().length === 0 ? null : 'loading the ids of the last days';
     },
     async stop() {
       stopping.abort();
       if (running) await drain(running, abandoned);
     },
   };
-}
-
-function earliestOf(records: readonly LogRecord[], nowMs: number): number {
-  return records.reduce((earliest, { header }) => Math.min(earliest, header.receivedAt), nowMs);
-}
-
-/** The hash modulo the partition count, as the collector has it, without big integers. */
-function partitionOf(hi: number, lo: number, count: number): number {
-  return ((hi % count) * (0x1_0000_0000 % count) + lo) % count;
 }

@@ -1,4 +1,6 @@
+import type { Cache } from '@tributary/platform/cache';
 import type { Clock } from '@tributary/platform/clock';
+import type { Directory } from '@tributary/platform/directory';
 import type { EventLog, LogReader } from '@tributary/platform/event-log';
 import type { LiveBus } from '@tributary/platform/live-bus';
 import type { Logger } from '@tributary/platform/logger';
@@ -6,6 +8,7 @@ import type { Metrics } from '@tributary/platform/metrics';
 import type { Warehouse } from '@tributary/platform/warehouse';
 import { CodedError, type Config } from '@tributary/schema';
 import { createConsumerLoop } from './consumer-loop.ts';
+import { createCounterUpdates } from './live-counters.ts';
 import { createLiveTouches } from './live-touches.ts';
 import { createConsumerMetrics } from './metrics.ts';
 import { type ConsumerSettings, defaultConsumerSettings } from './settings.ts';
@@ -19,6 +22,10 @@ export interface ConsumerDeps {
   readonly logger: Logger;
   readonly config: Pick<Config, 'eventLog' | 'liveIntervalMs'>;
   readonly metrics?: Metrics;
+  /** Where today's counters are kept up to date (platform/warehouse/live-counters). Default: nowhere. */
+  readonly cache?: Cache;
+  /** Apps and links, for retention, time zones and the mirror of links. Without it none of these is done. */
+  readonly directory?: Pick<Directory, 'current'>;
   /** Over the defaults of settings.ts. */
   readonly settings?: Partial<ConsumerSettings>;
 }
@@ -52,7 +59,23 @@ export function createConsumer(deps: ConsumerDeps): Consumer {
   const settings = { ...defaultConsumerSettings, ...deps.settings };
   const metrics = createConsumerMetrics(deps.metrics);
   const live = createLiveTouches({ liveBus: deps.liveBus, clock, intervalMs: config.liveIntervalMs });
-  const loop = createConsumerLoop({ warehouse: deps.warehouse, clock, logger, settings, metrics, live });
+  const counters = deps.cache
+    ? createCounterUpdates({ ...deps, cache: deps.cache, intervalMs: settings.countersIntervalMs })
+    : null;
+  const loop = createConsumerLoop({
+    warehouse: deps.warehouse,
+    clock,
+    logger,
+    settings,
+    metrics,
+    live: {
+      ...live,
+      add(touch) {
+        live.add(touch);
+        counters?.add(touch);
+      },
+    },
+  });
   let reader: LogReader | null = null;
   let upkeep: { dispose(): Promise<void> } | null = null;
   let disposing: Promise<void> | null = null;
@@ -61,6 +84,7 @@ export function createConsumer(deps: ConsumerDeps): Consumer {
     await loop.stop();
     await upkeep?.dispose();
     await reader?.dispose();
+    await counters?.dispose();
     live.dispose();
   }
 
@@ -73,7 +97,17 @@ export function createConsumer(deps: ConsumerDeps): Consumer {
         onRevoked: (partitions) => loop.revoke(partitions),
       });
       loop.run(reader, eventLog.partitionCount);
-      upkeep = startUpkeep({ eventLog, clock, logger, config, metrics, settings });
+      upkeep = startUpkeep({
+        eventLog,
+        warehouse: deps.warehouse,
+        clock,
+        logger,
+        config,
+        metrics,
+        settings,
+        isFirst: () => loop.partitions().includes(0),
+        ...(deps.directory ? { directory: deps.directory } : {}),
+      });
     },
     async ready() {
       const trouble = reader ? loop.trouble() : 'not started';

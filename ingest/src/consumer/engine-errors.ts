@@ -31,13 +31,14 @@ const memoryLimitExceeded = 241;
 const tooManyParts = 252;
 
 /**
- * `rows`: some of the rows can't be stored. `size`: so many at once can't. `unknown`: it may or may not have been
- * stored, and can be tried again.
+ * `rows`: some of the rows can't be stored. `size`: so many at once can't. `stale`: a partition of it has a newer owner, and
+ * nothing of it was stored. `unknown`: it may or may not have been stored, and can be tried again.
  */
-export type InsertFailure = 'rows' | 'size' | 'unknown';
+export type InsertFailure = 'rows' | 'size' | 'stale' | 'unknown';
 
 export function insertFailureOf(error: unknown): InsertFailure {
   if (!(error instanceof CodedError)) return 'unknown';
+  if (error.code === 'STALE_OWNER') return 'stale';
   const engineCode = Number(error.details?.['engineCode'] ?? Number.NaN);
   if (error.code === 'ROW_REFUSED' || rowRefusals.has(engineCode)) return 'rows';
   if (error.code === 'QUERY_TOO_LARGE' || engineCode === memoryLimitExceeded) return 'size';
@@ -45,6 +46,8 @@ export function insertFailureOf(error: unknown): InsertFailure {
   if (engineCode === tooManyParts && engineMessageOf(error).includes('Too many partitions')) return 'size';
   return 'unknown';
 }
+
+export const isStaleOwner = (error: unknown): boolean => error instanceof CodedError && error.code === 'STALE_OWNER';
 
 /**
  * What the engine said, in one line. It quotes the rows around the fault: only that of an insert of a single line may be

@@ -29,8 +29,8 @@ export interface FaultyPorts {
 /** Inserts that outlive the process that sent them. */
 export interface LateInserts {
   add(queryId: string, run: () => Promise<unknown>): void;
-  /** Ends those with the prefix: each is either done or dropped before this resolves. */
-  end(prefix: string): Promise<void>;
+  /** Ends those with the prefix that match: each is either done or dropped before this resolves. */
+  end(prefix: string, matching: string): Promise<void>;
   /** A call of somebody else goes by; each insert is done at the `afterCalls`th of them. */
   tick(): Promise<void>;
 }
@@ -39,8 +39,9 @@ export function createLateInserts(afterCalls: number): LateInserts {
   let waiting: { queryId: string; run: () => Promise<unknown>; calls: number }[] = [];
   return {
     add: (queryId, run) => void waiting.push({ queryId, run, calls: 0 }),
-    async end(prefix) {
-      const mine = waiting.filter(({ queryId }) => queryId.startsWith(prefix));
+    async end(prefix, matching) {
+      const fits = new RegExp(matching);
+      const mine = waiting.filter(({ queryId }) => queryId.startsWith(prefix) && fits.test(queryId));
       waiting = waiting.filter((insert) => !mine.includes(insert));
       // Half of them are too far gone to be stopped.
       for (const [index, { run }] of mine.entries()) if (index % 2 === 0) await run().catch(() => {});
@@ -102,10 +103,10 @@ export function createFaultyPorts(
         });
       },
       insertRows: (insert) => at('insert', () => warehouse.insertRows(insert)),
-      killQueries: async (prefix) => {
+      killQueries: async (prefix, matching = '') => {
         if (isCrashed) return never<void>();
-        await late.end(prefix);
-        await warehouse.killQueries(prefix);
+        await late.end(prefix, matching);
+        await warehouse.killQueries(prefix, matching);
       },
     },
     eventLog: {

@@ -54,7 +54,7 @@ function openReader(
     async next({ maxBytes, waitMs }) {
       if (!isAssigned) {
         isAssigned = true;
-        await options.onAssigned?.(committed.map((fromOffset, partition) => ({ partition, fromOffset })));
+        await options.onAssigned?.(committed.map((fromOffset, partition) => ({ partition, fromOffset, epoch: 1n })));
       }
       const records = collect(maxBytes);
       if (records.length > 0) return records;

@@ -4,7 +4,9 @@ import type { Metrics } from '@tributary/platform/metrics';
 export interface ConsumerMetrics {
   batchStored(facts: BatchFacts): void;
   lag(partition: number, records: number): void;
-  seenFilter(facts: { readonly ids: number; readonly sizeBytes: number }): void;
+  seenFilter(facts: { readonly ids: number; readonly sizeBytes: number; readonly fileBytes: number }): void;
+  /** Partitions that were let go because a newer owner has them. */
+  overtaken(partitions: number): void;
 }
 
 export interface BatchFacts {
@@ -23,7 +25,7 @@ export interface BatchFacts {
 }
 
 export function createConsumerMetrics(metrics: Metrics | undefined): ConsumerMetrics {
-  if (!metrics) return { batchStored() {}, lag() {}, seenFilter() {} };
+  if (!metrics) return { batchStored() {}, lag() {}, seenFilter() {}, overtaken() {} };
   const events = metrics.counter({
     name: 'tributary_consumer_events_total',
     help: 'Events taken from the log, by what became of them',
@@ -55,6 +57,14 @@ export function createConsumerMetrics(metrics: Metrics | undefined): ConsumerMet
   });
   const seenIds = metrics.gauge({ name: 'tributary_consumer_seen_ids', help: 'Ids in the filter of seen ids' });
   const seenBytes = metrics.gauge({ name: 'tributary_consumer_seen_bytes', help: 'Memory of the filter of seen ids' });
+  const seenFileBytes = metrics.gauge({
+    name: 'tributary_consumer_seen_file_bytes',
+    help: 'What of the filter of seen ids is in files',
+  });
+  const overtaken = metrics.counter({
+    name: 'tributary_consumer_stale_owner_total',
+    help: 'Partitions let go because a newer owner has them',
+  });
   return {
     batchStored(facts) {
       events.inc({ verdict: 'stored' }, facts.rows);
@@ -71,6 +81,8 @@ export function createConsumerMetrics(metrics: Metrics | undefined): ConsumerMet
     seenFilter(facts) {
       seenIds.set(facts.ids);
       seenBytes.set(facts.sizeBytes);
+      seenFileBytes.set(facts.fileBytes);
     },
+    overtaken: (partitions) => overtaken.inc(partitions),
   };
 }

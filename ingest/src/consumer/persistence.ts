@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '@tributary/platform/logger';
+import { isStaleOwner } from './engine-errors.ts';
 import type { ConsumerSettings } from './settings.ts';
 
 /** Doing a thing until it is done: stores come back, and a consumer has nothing better to do than to wait for them. */
 export interface Persistence {
   /**
    * Calls `work` until it resolves, pausing longer and longer between. `work` must be safe to repeat. Rejects only when
-   * the signal aborts.
+   * the signal aborts, and with STALE_OWNER, since no repeat makes an owner of one that was overtaken.
    */
   untilDone<T>(what: string, work: () => Promise<T>): Promise<T>;
   /** The pause before the attempt after this one (counted from 1). Rejects when the signal aborts. */
@@ -41,6 +42,7 @@ export function createPersistence({ logger, settings, signal, onTrouble }: Persi
           return result;
         } catch (error) {
           signal.throwIfAborted();
+          if (isStaleOwner(error)) throw error;
           onTrouble?.(`${what}: ${error instanceof Error ? error.message : String(error)}`);
           logger.warn({ err: error, attempt, what }, 'could not be done yet; trying again');
           await pause(attempt);

@@ -21,8 +21,16 @@ export interface ConsumerSettings {
   /** Seen ids are forgotten in slices of this length. */
   readonly seenSliceMs: number;
   readonly seenBitsPerId: number;
+  /** Memory of the filter of seen ids, at most; what is older goes into files in the system's directory for them. */
+  readonly seenMemoryBytes: number;
   readonly retentionIntervalMs: number;
   readonly lagIntervalMs: number;
+  /** How often events are looked for that are older than their app keeps them. */
+  readonly appRetentionIntervalMs: number;
+  /** How often the directory is looked at for links that changed. */
+  readonly mirrorIntervalMs: number;
+  /** Today's counters of an app are counted anew at most so often. */
+  readonly countersIntervalMs: number;
   /** How long a batch in flight may take to finish when the consumer is disposed of or loses a partition. */
   readonly drainMs: number;
 }
@@ -42,7 +50,11 @@ export const defaultConsumerSettings: ConsumerSettings = {
   dedupeWindowMs: 7 * dayMs,
   seenSliceMs: 2 * dayMs,
   seenBitsPerId: 16,
+  seenMemoryBytes: 256 * 1024 * 1024,
   retentionIntervalMs: 60_000,
   lagIntervalMs: 5_000,
+  appRetentionIntervalMs: 3_600_000,
+  mirrorIntervalMs: 5_000,
+  countersIntervalMs: 1_000,
   drainMs: 10_000,
 };

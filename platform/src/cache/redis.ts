@@ -39,7 +39,7 @@ local allowed = 0
 local left = tokens
 if tokens >= cost then
   allowed = 1
-  left = tokens - cost
+  left = math.min(capacity, tokens - cost)
 end
 redis.call('HSET', KEYS[1], 'tokens', string.format('%.6f', left), 'at', string.format('%.0f', now))
 redis.call('PEXPIRE', KEYS[1], ttl)

@@ -15,7 +15,8 @@ export function takeFromBucket(
   const elapsedMs = state ? Math.max(0, nowMs - state.atMs) : 0;
   const tokens = state ? Math.min(capacity, state.tokens + (elapsedMs * refillPerSecond) / 1000) : capacity;
   const allowed = tokens >= cost;
-  const left = allowed ? tokens - cost : tokens;
+  // A negative cost gives back; a bucket never holds more than its capacity.
+  const left = Math.min(capacity, allowed ? tokens - cost : tokens);
   return { state: { tokens: left, atMs: nowMs }, verdict: verdictOf(bucket, allowed, left) };
 }
 

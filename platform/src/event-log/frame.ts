@@ -23,29 +23,36 @@ const fixedBytes = 40;
 const kinds = ['events', 'dead_letters'] as const;
 
 export function encodeFrame(block: LogBlock): Buffer {
-  const { header, body } = block;
-  assertWhole(header, body);
+  return Buffer.concat([encodeHead(block), block.body]);
+}
+
+/** All of a frame but its body, for stores that keep the body apart. Its checksum covers the body too. */
+export function encodeHead({ header, body }: LogBlock): Buffer {
+  // What is no hex ends the decoding early.
   const dedupe = Buffer.from(header.dedupeHashes, 'hex');
   const payload = Buffer.from(header.payloadHashes, 'hex');
+  assertWhole(header, body, dedupe.length, payload.length);
   const meta = Buffer.from(JSON.stringify([header.blockId, header.touched]));
-  const frame = Buffer.allocUnsafe(
-    fixedBytes + header.count * 4 + dedupe.length + payload.length + meta.length + body.length,
-  );
-  frame[0] = form;
-  frame[1] = kinds.indexOf(header.kind);
-  frame.writeUInt16LE(0, 2);
-  frame.writeDoubleLE(header.receivedAt, 8);
+  const head = Buffer.allocUnsafe(fixedBytes + header.count * 4 + dedupe.length + payload.length + meta.length);
+  head[0] = form;
+  head[1] = kinds.indexOf(header.kind);
+  head.writeUInt16LE(0, 2);
+  head.writeDoubleLE(header.receivedAt, 8);
   let at = 16;
   for (const size of [header.partition, header.count, dedupe.length, payload.length, meta.length, body.length]) {
-    at = frame.writeUInt32LE(size, at);
+    at = head.writeUInt32LE(size, at);
   }
-  for (const length of header.lineLengths) at = frame.writeUInt32LE(length, at);
-  for (const part of [dedupe, payload, meta, body]) {
-    frame.set(part, at);
+  const view = new DataView(head.buffer, head.byteOffset, head.length);
+  for (let index = 0; index < header.count; index += 1) {
+    view.setUint32(at, header.lineLengths[index]!, true);
+    at += 4;
+  }
+  for (const part of [dedupe, payload, meta]) {
+    head.set(part, at);
     at += part.length;
   }
-  frame.writeUInt32LE(crc32(frame.subarray(8)), 4);
-  return frame;
+  head.writeUInt32LE(crc32(body, crc32(head.subarray(8))), 4);
+  return head;
 }
 
 /**
@@ -53,30 +60,37 @@ export function encodeFrame(block: LogBlock): Buffer {
  * was written.
  */
 export function decodeFrame(frame: Buffer): LogBlock {
-  const kind = kinds[frame[1] ?? -1];
-  if (frame.length < fixedBytes || frame[0] !== form || kind === undefined) throw damaged('unknown form');
-  if (crc32(frame.subarray(8)) !== frame.readUInt32LE(4)) throw damaged('checksum differs');
-  const count = frame.readUInt32LE(20);
+  if (frame.length < fixedBytes || frame[0] !== form) throw damaged('unknown form');
+  const bodyAt =
+    fixedBytes + frame.readUInt32LE(20) * 4 + frame.readUInt32LE(24) + frame.readUInt32LE(28) + frame.readUInt32LE(32);
+  return decodeParts(frame.subarray(0, bodyAt), frame.subarray(bodyAt));
+}
+
+/** The block of what `encodeHead` made and the body it was made for; throws as `decodeFrame` does. */
+export function decodeParts(head: Buffer, body: Uint8Array): LogBlock {
+  const kind = kinds[head[1] ?? -1];
+  if (head.length < fixedBytes || head[0] !== form || kind === undefined) throw damaged('unknown form');
+  if (crc32(body, crc32(head.subarray(8))) !== head.readUInt32LE(4)) throw damaged('checksum differs');
+  const count = head.readUInt32LE(20);
   const lineLengths = new Array<number>(count);
-  for (let index = 0; index < count; index += 1) lineLengths[index] = frame.readUInt32LE(fixedBytes + index * 4);
+  for (let index = 0; index < count; index += 1) lineLengths[index] = head.readUInt32LE(fixedBytes + index * 4);
   const dedupeAt = fixedBytes + count * 4;
-  const payloadAt = dedupeAt + frame.readUInt32LE(24);
-  const metaAt = payloadAt + frame.readUInt32LE(28);
-  const bodyAt = metaAt + frame.readUInt32LE(32);
-  const [blockId, touched] = JSON.parse(frame.toString('utf8', metaAt, bodyAt)) as [string, TouchedMinutes[]];
+  const payloadAt = dedupeAt + head.readUInt32LE(24);
+  const metaAt = payloadAt + head.readUInt32LE(28);
+  const [blockId, touched] = JSON.parse(head.toString('utf8', metaAt)) as [string, TouchedMinutes[]];
   return {
     header: {
       kind,
       blockId,
-      partition: frame.readUInt32LE(16),
+      partition: head.readUInt32LE(16),
       count,
       lineLengths,
-      dedupeHashes: frame.toString('hex', dedupeAt, payloadAt),
-      payloadHashes: frame.toString('hex', payloadAt, metaAt),
+      dedupeHashes: head.toString('hex', dedupeAt, payloadAt),
+      payloadHashes: head.toString('hex', payloadAt, metaAt),
       touched,
-      receivedAt: frame.readDoubleLE(8),
+      receivedAt: head.readDoubleLE(8),
     },
-    body: frame.subarray(bodyAt),
+    body,
   };
 }
 
@@ -85,22 +99,23 @@ export function receivedAtOf(frame: Buffer): number {
   return frame.readDoubleLE(8);
 }
 
-function assertWhole(header: LogBlockHeader, body: Uint8Array): void {
-  const bytes = header.lineLengths.reduce((sum, length) => sum + length, 0);
-  const hashes = header.kind === 'events' ? header.count * 16 : 0;
+function assertWhole(header: LogBlockHeader, body: Uint8Array, dedupeBytes: number, payloadBytes: number): void {
+  let bytes = 0;
+  for (const length of header.lineLengths) bytes += length;
+  const hashBytes = header.kind === 'events' ? header.count * 8 : 0;
   const faults = [
     header.lineLengths.length === header.count || 'lineLengths does not have count entries',
     bytes === body.length || 'lineLengths does not sum to the length of the body',
-    isHex(header.dedupeHashes, hashes) || 'dedupeHashes is not 16 hex digits an event',
-    isHex(header.payloadHashes, hashes) || 'payloadHashes is not 16 hex digits an event',
+    isWhole(header.dedupeHashes, dedupeBytes, hashBytes) || 'dedupeHashes is not 16 hex digits an event',
+    isWhole(header.payloadHashes, payloadBytes, hashBytes) || 'payloadHashes is not 16 hex digits an event',
   ].filter((fault) => fault !== true);
   if (faults.length > 0) {
     throw new CodedError('INTERNAL', { message: `Block ${header.blockId} is not whole: ${faults.join('; ')}.` });
   }
 }
 
-function isHex(text: string, length: number): boolean {
-  return text.length === length && /^[0-9a-f]*$/.test(text);
+function isWhole(text: string, decodedBytes: number, wantedBytes: number): boolean {
+  return decodedBytes === wantedBytes && text.length === wantedBytes * 2;
 }
 
 function damaged(why: string): CodedError {

@@ -1,10 +1,11 @@
-import { CodedError, type LogBlock } from '@tributary/schema';
+import type { LogBlock } from '@tributary/schema';
 import type { EventLog, LogReader } from '../event-log.ts';
 import { encodeFrame } from './frame.ts';
 import { assertPartition, createLmdbReader } from './reader.ts';
 import { applyLmdbRetention } from './retention.ts';
 import { type LogStore, openLogStore } from './store.ts';
 import { createWakeSignal } from './wake-signal.ts';
+import { withinTime } from './within-time.ts';
 import { createWriteQueue } from './write-queue.ts';
 
 export interface LmdbEventLogOptions {
@@ -107,20 +108,5 @@ function putFrames(store: LogStore, blocks: readonly LogBlock[], frames: readonl
   store.writeStates(states);
   for (const [index, frame] of frames.entries()) {
     store.records.putSync([blocks[index]!.header.partition, offsets[index]!], frame);
-  }
-}
-
-async function withinTime(work: Promise<void>, timeoutMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new CodedError('LOG_UNAVAILABLE', { message: `A write took longer than ${timeoutMs} ms.` })),
-      timeoutMs,
-    );
-  });
-  try {
-    await Promise.race([work, timeout]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -39,13 +39,15 @@ export function createLmdbReader(deps: ReaderDeps, options: LogReaderOptions): L
   let disposing: Promise<void> | null = null;
 
   async function acquire(): Promise<boolean> {
-    const taken = await writes.run(() => store.takeOwnership(group, { ...ownIdentity(), readerId }));
-    if (!taken) return false;
+    const epoch = await writes.run(() => store.takeOwnership(group, { ...ownIdentity(), readerId }));
+    if (epoch === null) return false;
     try {
       store.refresh();
       const assigned = store.committed(group).map((offset, partition) => ({ partition, offset }));
       for (const { partition, offset } of assigned) position.offsets.set(partition, offset);
-      await options.onAssigned?.(assigned.map(({ partition, offset }) => ({ partition, fromOffset: BigInt(offset) })));
+      await options.onAssigned?.(
+        assigned.map(({ partition, offset }) => ({ partition, fromOffset: BigInt(offset), epoch: BigInt(epoch) })),
+      );
     } catch (error) {
       await release();
       throw error;

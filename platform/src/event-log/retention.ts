@@ -14,11 +14,20 @@ export async function applyLmdbRetention(
 ): Promise<{ droppedRecords: number; droppedBytes: number }> {
   let droppedRecords = 0;
   let droppedBytes = 0;
+  let most = recordsPerTransaction;
   for (;;) {
-    const dropped = await writes.run(() => dropOldest(store, options));
-    droppedRecords += dropped.records;
-    droppedBytes += dropped.bytes;
-    if (dropped.records < recordsPerTransaction) break;
+    try {
+      const dropped = await writes.run(() => dropOldest(store, options, most));
+      droppedRecords += dropped.records;
+      droppedBytes += dropped.bytes;
+      if (dropped.records < most) break;
+      most = recordsPerTransaction;
+    } catch (error) {
+      // Dropping needs some pages itself. On a disk without any, few records at a time find room where many don't, and what
+      // they give free lets the next ones be more.
+      if (most === 1) throw error;
+      most = Math.ceil(most / 16);
+    }
   }
   if (droppedRecords > 0) await freePages(store, writes);
   return { droppedRecords, droppedBytes };
@@ -38,7 +47,7 @@ interface Oldest {
   readonly bytes: number;
 }
 
-function dropOldest(store: LogStore, options: RetentionOptions): { records: number; bytes: number } {
+function dropOldest(store: LogStore, options: RetentionOptions, most: number): { records: number; bytes: number } {
   const states = store.states().map((state) => ({ ...state }));
   const protectedFrom = protectedOffsets(store, states, options.protectGroups);
   const oldestAllowed = options.nowMs - options.maxAgeMs;
@@ -46,7 +55,7 @@ function dropOldest(store: LogStore, options: RetentionOptions): { records: numb
   let records = 0;
   let bytes = 0;
   const oldest = states.map((_, partition) => oldestOf(store, states, protectedFrom, partition));
-  while (records < recordsPerTransaction) {
+  while (records < most) {
     const victim = oldest
       .filter((candidate) => candidate !== null)
       .reduce<Oldest | null>((first, other) => (first && first.receivedAt <= other.receivedAt ? first : other), null);

@@ -16,8 +16,8 @@ export interface LogStore {
   writeStates(states: readonly PartitionState[]): void;
   committed(group: string): readonly number[];
   writeCommitted(group: string, partition: number, nextOffset: number): void;
-  /** True when the group belongs to this reader from now on; false while a running reader has it. */
-  takeOwnership(group: string, owner: ReaderOwner): boolean;
+  /** The epoch of this assignment when the group belongs to this reader from now on; null while a running reader has it. */
+  takeOwnership(group: string, owner: ReaderOwner): number | null;
   isOwner(group: string, readerId: string): boolean;
   dropOwnership(group: string, readerId: string): void;
   /** Writes bytes that nobody reads. */
@@ -90,9 +90,12 @@ export function openLogStore(dir: string, partitionCount: number): LogStore {
     takeOwnership(group, owner) {
       const holder = owners.get(group);
       // A holder of another PID namespace is gone: a data directory has one process family (data-dir-lock.ts).
-      if (holder && holder.readerId !== owner.readerId && livenessOf(holder) === 'running') return false;
+      if (holder && holder.readerId !== owner.readerId && livenessOf(holder) === 'running') return null;
       owners.putSync(group, owner);
-      return true;
+      // Of the clock, so that a log made anew beside an old warehouse does not begin below the epochs written there.
+      const epoch = Math.max(numbersAt(`epoch:${group}`, 1)[0]! + 1, Date.now());
+      writeNumbers(`epoch:${group}`, [epoch]);
+      return epoch;
     },
     isOwner: (group, readerId) => owners.get(group)?.readerId === readerId,
     dropOwnership(group, readerId) {

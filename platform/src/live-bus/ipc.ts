@@ -1,6 +1,6 @@
 import { CodedError, type LiveMessages, type LiveTopic } from '@tributary/schema';
 import type { LiveBus } from '../live-bus.ts';
-import { createTopicListeners, type OnListenerFault } from './topic-listeners.ts';
+import { createTopicHistory, type TopicHistoryOptions } from './topic-history.ts';
 import { isLiveTopic, liveTopics } from './topics.ts';
 
 /** What travels over the channel between a forked child and its parent; other kinds of message may travel beside it. */
@@ -24,10 +24,9 @@ export interface ChildChannel extends IpcChannel {
   off(event: 'message' | 'exit', listener: (value: unknown) => void): unknown;
 }
 
-export interface IpcLiveBusOptions {
+export interface IpcLiveBusOptions extends TopicHistoryOptions {
   /** Default: this process's own channel to its parent. */
   readonly channel?: IpcChannel;
-  readonly onListenerFault?: OnListenerFault | undefined;
 }
 
 /** Messages not yet taken by the other side; beyond it the newest are dropped, as the port allows. */
@@ -41,32 +40,30 @@ const maxUnsent = 1_000;
  */
 export function openIpcLiveBus({
   channel = process as unknown as IpcChannel,
-  onListenerFault,
+  ...historyOptions
 }: IpcLiveBusOptions = {}): LiveBus {
   if (!channel.send) {
     throw new CodedError('CONFIG_INVALID', { message: 'There is no channel to a parent process for the live bus.' });
   }
-  const listeners = createTopicListeners(onListenerFault);
+  const topics = createTopicHistory(historyOptions);
   const send = createSender(channel);
   const receive = (raw: unknown): void => {
     const envelope = parseEnvelope(raw);
-    if (envelope) listeners.deliver(envelope.topic, envelope.message);
+    if (envelope) topics.put(envelope.topic, envelope.message);
   };
   channel.on('message', receive);
   let disposed = false;
   return {
     publish(topic, message) {
       if (disposed) return;
-      listeners.deliver(topic, message);
+      topics.put(topic, message);
       send({ kind: 'live', topic, message });
     },
-    async subscribe<T extends LiveTopic>(topic: T, listener: (message: LiveMessages[T]) => void) {
-      return disposed ? () => {} : listeners.add(topic, listener);
-    },
+    subscribe: async (topic, listener, options) => (disposed ? () => {} : topics.subscribe(topic, listener, options)),
     async dispose() {
       disposed = true;
       channel.off('message', receive);
-      listeners.clear();
+      topics.clear();
     },
   };
 }

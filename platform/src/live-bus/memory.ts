@@ -1,25 +1,21 @@
-import type { LiveMessages, LiveTopic } from '@tributary/schema';
 import type { LiveBus } from '../live-bus.ts';
-import { createTopicListeners, type OnListenerFault } from './topic-listeners.ts';
+import { createTopicHistory, type TopicHistoryOptions } from './topic-history.ts';
 
-export interface MemoryLiveBusOptions {
-  readonly onListenerFault?: OnListenerFault | undefined;
-}
+export type MemoryLiveBusOptions = TopicHistoryOptions;
 
 /** The live bus within one process. */
-export function createMemoryLiveBus({ onListenerFault }: MemoryLiveBusOptions = {}): LiveBus {
-  const listeners = createTopicListeners(onListenerFault);
+export function createMemoryLiveBus(options: MemoryLiveBusOptions = {}): LiveBus {
+  const topics = createTopicHistory(options);
   let disposed = false;
   return {
     publish(topic, message) {
-      if (!disposed) listeners.deliver(topic, message);
+      if (!disposed) topics.put(topic, message);
     },
-    async subscribe<T extends LiveTopic>(topic: T, listener: (message: LiveMessages[T]) => void) {
-      return disposed ? () => {} : listeners.add(topic, listener);
-    },
+    subscribe: async (topic, listener, subscribeOptions) =>
+      disposed ? () => {} : topics.subscribe(topic, listener, subscribeOptions),
     async dispose() {
       disposed = true;
-      listeners.clear();
+      topics.clear();
     },
   };
 }

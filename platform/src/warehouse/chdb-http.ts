@@ -87,20 +87,36 @@ async function answer(
 }
 
 /**
- * `KILL QUERY WHERE query_id = x` and `… WHERE startsWith(query_id, x)`, x a parameter or a literal. Ids are those given
- * with the requests; the engine knows its statements by others, hence no other form can work.
+ * `KILL QUERY WHERE query_id = x`, `… WHERE startsWith(query_id, x)` and that with `AND match(query_id, y)`; x and y a
+ * parameter or a literal. Ids are those given with the requests; the engine knows its statements by others, hence no
+ * other form can work.
  */
 function killTarget({ sql, params }: LaneStatement): (queryId: string) => boolean {
-  const match =
-    /^\s*KILL\s+QUERY\s+WHERE\s+(?:query_id\s*=\s*|(startsWith)\s*\(\s*query_id\s*,\s*)(?:\{(\w+)\s*:\s*String\}|'([^'\\]*)')\s*\)?\s*(?:SYNC|ASYNC)?\s*(?:FORMAT\s+\w+)?\s*$/i.exec(
-      sql,
+  const match = killPattern.exec(sql);
+  if (!match) {
+    throw engineErrors.badArguments(
+      'KILL QUERY is known as WHERE query_id = …, or startsWith(query_id, …) [AND match(query_id, …)].',
     );
-  if (!match) throw engineErrors.badArguments('KILL QUERY is known as WHERE query_id = … or startsWith(query_id, …).');
-  const [, prefix, name, literal] = match;
-  const value = name === undefined ? literal : params[name];
-  if (value === undefined) throw engineErrors.unknownParameter(name ?? '');
-  return prefix ? (id) => id.startsWith(value) : (id) => id === value;
+  }
+  const textOf = (name: string | undefined, literal: string | undefined): string => {
+    const value = name === undefined ? literal : params[name];
+    if (value === undefined) throw engineErrors.unknownParameter(name ?? '');
+    return value;
+  };
+  const [, prefix, name, literal, and, matchName, matchLiteral] = match;
+  const value = textOf(name, literal);
+  if (!prefix) return (id) => id === value;
+  if (!and) return (id) => id.startsWith(value);
+  const matching = new RegExp(textOf(matchName, matchLiteral));
+  return (id) => id.startsWith(value) && matching.test(id);
 }
+
+const killValue = String.raw`(?:\{(\w+)\s*:\s*String\}|'([^'\\]*)')`;
+const killPattern = new RegExp(
+  String.raw`^\s*KILL\s+QUERY\s+WHERE\s+(?:query_id\s*=\s*|(startsWith)\s*\(\s*query_id\s*,\s*)${killValue}\s*\)?\s*` +
+    String.raw`(?:(AND)\s+match\s*\(\s*query_id\s*,\s*${killValue}\s*\)\s*)?(?:SYNC|ASYNC)?\s*(?:FORMAT\s+\w+)?\s*$`,
+  'i',
+);
 
 function statementOf(read: ChdbRequest, queryId: string): LaneStatement {
   const head = parseInsertHead(read.urlQuery);

@@ -45,11 +45,15 @@ export function warehouseError(thrown: unknown, statement: string, kind: 'insert
     return new CodedError('WAREHOUSE_UNAVAILABLE', { cause: thrown, details: { statement } });
   }
   const engineCode = Number(thrown.code);
-  return new CodedError(codeOf(engineCode, kind), {
+  return new CodedError(isFenceRefusal(engineCode, thrown.message) ? 'STALE_OWNER' : codeOf(engineCode, kind), {
     cause: thrown,
     details: { statement, engineCode, ...(thrown.type ? { engineName: thrown.type } : {}) },
   });
 }
+
+/** FUNCTION_THROW_IF_VALUE_IS_NON_ZERO, by the fence of events_inbox (schema/clickhouse/0008_exactly_once.sql). */
+const isFenceRefusal = (engineCode: number, message: string): boolean =>
+  engineCode === 395 && message.startsWith('STALE_OWNER');
 
 function codeOf(engineCode: number, kind: 'insert' | 'other'): ErrorCode {
   if (timeouts.has(engineCode)) return 'QUERY_TIMEOUT';

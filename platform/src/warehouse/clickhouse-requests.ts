@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type ClickHouseClient, ClickHouseLogLevel, createClient } from '@clickhouse/client';
 import { CodedError } from '@tributary/schema';
 import type { Logger } from '../logger.ts';
@@ -10,6 +11,10 @@ export interface ClickHouseWarehouseOptions {
   readonly user: string;
   readonly password: string;
   readonly logger?: Logger;
+  /** Refuses here whatever is no query, so that a role that only reads can't write by mistake. Default false. */
+  readonly readOnly?: boolean;
+  /** Memory of a query that sets no limit itself. Default: what the store allows. */
+  readonly queryMemoryBytes?: number;
   /** Default 16. Further statements wait for a free connection. */
   readonly maxOpenConnections?: number;
 }
@@ -20,6 +25,9 @@ export interface RequestLimits {
   readonly signal?: AbortSignal | undefined;
   readonly kind?: 'insert';
 }
+
+/** A statement by its id, or those whose ids have a prefix and hold a match of an RE2 expression. */
+export type KillTarget = { readonly id: string } | { readonly prefix: string; readonly matching?: string };
 
 /** Requests to one warehouse, under limits, and what ends them. */
 export interface ClickHouseRequests {
@@ -32,7 +40,8 @@ export interface ClickHouseRequests {
     limits: RequestLimits,
     request: (client: ClickHouseClient, signal: AbortSignal) => Promise<T>,
   ): Promise<T>;
-  kill(by: 'id' | 'prefix', value: string): Promise<void>;
+  /** Ends what fits and resolves when none is left. */
+  kill(target: KillTarget): Promise<void>;
   ping(): Promise<void>;
   /** Waits up to 5 s for what is under way. Idempotent. */
   dispose(): Promise<void>;
@@ -41,6 +50,7 @@ export interface ClickHouseRequests {
 /** What the network may take beyond the engine's own time limit before the client gives up by itself. */
 const graceMs = 2_000;
 const killTimeoutMs = 60_000;
+const killPollMs = 20;
 const disposalMs = 5_000;
 
 export function createRequests(options: ClickHouseWarehouseOptions): ClickHouseRequests {
@@ -65,14 +75,14 @@ export function createRequests(options: ClickHouseWarehouseOptions): ClickHouseR
         return await track(request(client, signal));
       } catch (error) {
         if (!signal.aborted) throw warehouseError(error, name, limits.kind);
-        requests.kill('id', limits.queryId).catch((cause) => {
+        requests.kill({ id: limits.queryId }).catch((cause) => {
           options.logger?.warn({ err: cause, queryId: limits.queryId }, 'a statement that was left could not be ended');
         });
         if (limits.signal?.aborted) throw limits.signal.reason;
         throw new CodedError('QUERY_TIMEOUT', { cause: error, details: { statement: name } });
       }
     },
-    kill: (by, value) => track(killIn(control, by, value)),
+    kill: (target) => track(killIn(control, target)),
     async ping() {
       const answer = await control.ping({ select: false, abort_signal: AbortSignal.timeout(5_000) });
       if (!answer.success) throw new CodedError('WAREHOUSE_UNAVAILABLE', { cause: answer.error });
@@ -85,17 +95,34 @@ export function createRequests(options: ClickHouseWarehouseOptions): ClickHouseR
   return requests;
 }
 
-async function killIn(control: ClickHouseClient, by: 'id' | 'prefix', value: string): Promise<void> {
-  const where = by === 'id' ? 'query_id = {value:String}' : 'startsWith(query_id, {value:String})';
+/**
+ * ASYNC, again until no statement is left that fits: SYNC waits in one request for as long as the slowest takes to end,
+ * and never comes back in chDB 26.7. (The chDB front answers when all has ended, with no rows.)
+ */
+async function killIn(control: ClickHouseClient, target: KillTarget): Promise<void> {
+  const { query, query_params } = killStatement(target);
+  const abort_signal = AbortSignal.timeout(killTimeoutMs);
   try {
-    await control.command({
-      query: `KILL QUERY WHERE ${where} SYNC`,
-      query_params: { value },
-      abort_signal: AbortSignal.timeout(killTimeoutMs),
-    });
+    for (;;) {
+      const killed = await control.query({ query, query_params, abort_signal, format: 'JSONEachRow' });
+      if ((await killed.json<unknown>()).length === 0) return;
+      await sleep(killPollMs, undefined, { signal: abort_signal });
+    }
   } catch (error) {
     throw warehouseError(error, 'kill_query');
   }
+}
+
+function killStatement(target: KillTarget): { query: string; query_params: Record<string, string> } {
+  if ('id' in target) {
+    return { query: 'KILL QUERY WHERE query_id = {id:String} ASYNC', query_params: { id: target.id } };
+  }
+  const { prefix, matching } = target;
+  const also = matching === undefined ? '' : ' AND match(query_id, {matching:String})';
+  return {
+    query: `KILL QUERY WHERE startsWith(query_id, {prefix:String})${also} ASYNC`,
+    query_params: { prefix, ...(matching === undefined ? {} : { matching }) },
+  };
 }
 
 async function closeAfter(

@@ -41,24 +41,37 @@ const insertSettings: ClickHouseSettings = {
 export function openClickHouseWarehouse(options: ClickHouseWarehouseOptions): Warehouse {
   const requests = createRequests(options);
   const checked = new WeakSet<object>();
+  const checkWritable = (statement: string): void => {
+    if (!options.readOnly) return;
+    throw new CodedError('INTERNAL', { message: `${statement} would write, and this connection only reads.` });
+  };
   return {
     async query(definition, params, queryOptions) {
       if (!checked.has(definition)) {
         checkTenantBound(definition);
         checked.add(definition);
       }
-      return runQuery(requests, definition, params, queryOptions);
+      const maxMemoryBytes = definition.maxMemoryBytes ?? options.queryMemoryBytes;
+      const limited = maxMemoryBytes === undefined ? definition : { ...definition, maxMemoryBytes };
+      return runQuery(requests, limited, params, queryOptions);
     },
-    execute: (statement) => runStatement(requests, statement),
-    insertBytes: (insert) => runInsert(requests, insert),
+    async execute(statement) {
+      checkWritable(statement.name);
+      return runStatement(requests, statement);
+    },
+    async insertBytes(insert) {
+      checkWritable(insert.name);
+      return runInsert(requests, insert);
+    },
     async insertRows({ name, table, rows }) {
+      checkWritable(name);
       if (rows.length === 0) return;
       const body = Buffer.from(rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
       await runInsert(requests, { name, table, format: 'JSONEachRow', body });
     },
-    async killQueries(queryIdPrefix) {
-      if (queryIdPrefix === '') throw new TypeError('killQueries needs a prefix: an empty one would end everything');
-      await requests.kill('prefix', queryIdPrefix);
+    async killQueries(prefix, matching) {
+      if (prefix === '') throw new TypeError('killQueries needs a prefix: an empty one would end everything');
+      await requests.kill(matching === undefined ? { prefix } : { prefix, matching });
     },
     ping: () => requests.ping(),
     dispose: () => requests.dispose(),
@@ -120,7 +133,13 @@ async function runInsert(
       values: Readable.from(chunks, { objectMode: false }),
       query_id: queryId,
       abort_signal,
-      clickhouse_settings: { ...insertSettings, max_execution_time: timeoutMs / 1_000, wait_end_of_query: 1 },
+      clickhouse_settings: {
+        ...insertSettings,
+        max_execution_time: timeoutMs / 1_000,
+        wait_end_of_query: 1,
+        // Where views can read it: the fence of events_inbox judges an insert by what its id says.
+        log_comment: queryId,
+      },
     });
     // Reading to the end gives the connection back.
     for await (const _chunk of stream);

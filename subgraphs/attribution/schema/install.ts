@@ -7,6 +7,7 @@ import {
   operationNow,
   parsePage,
   parseTimeRange,
+  refusePartner,
   requireApp,
   type SubgraphContext,
   type SubgraphKit,
@@ -29,8 +30,8 @@ export interface InstallSchema {
 }
 
 /** The install of an id, if it is stored and of an app of the caller; else NOT_FOUND, alike for unknown and foreign ids. */
-async function requireInstall(
-  { deps, installs }: InstallSchema,
+export async function requireInstall(
+  { deps, installs }: Pick<InstallSchema, 'deps' | 'installs'>,
   context: SubgraphContext,
   id: string,
 ): Promise<InstallFacts> {
@@ -44,7 +45,7 @@ async function requireInstall(
 }
 
 /** `Install`, its connection, `Query.install` and `Query.installs`. */
-export function addInstall(schema: InstallSchema): void {
+export function addInstall(schema: InstallSchema): TypeRef<InstallFacts> {
   const { kit, deps } = schema;
   const { builder, TimeRange } = kit;
   const Install = addInstallType(schema);
@@ -75,11 +76,13 @@ export function addInstall(schema: InstallSchema): void {
           appId: app.appId,
           range: parseTimeRange(range, operationNow(context, deps.clock)),
           page,
+          partnerId: context.caller.partnerId ?? '',
         });
         return connectionOf(rows, page, installCursorOf);
       },
     }),
   );
+  return Install;
 }
 
 function addInstallType(schema: InstallSchema) {
@@ -97,8 +100,12 @@ function addInstallType(schema: InstallSchema) {
       app: t.field({ type: App, description: 'The app.', resolve: ({ appId }) => ({ id: appId }) }),
       person: t.field({
         type: Person,
-        description: 'Whose device it is.',
-        resolve: ({ appId, deviceKey }) => ({ id: personIdOf(appId, deviceKey) }),
+        tag: 'personal',
+        description: 'Whose device it is. FORBIDDEN for keys of partners.',
+        resolve: ({ appId, deviceKey }, _args, context) => {
+          refusePartner(context);
+          return { id: personIdOf(appId, deviceKey) };
+        },
       }),
       installedAt: t.expose('installedAt', {
         type: 'DateTime',

@@ -10,10 +10,12 @@ import {
   parsePage,
   parseTimeRange,
   requireScope,
+  type SubgraphContext,
   type SubgraphKit,
 } from '../../src/kit.ts';
 import { reachOf } from '../loaders.ts';
-import { type CampaignsTypes, notFound, type SchemaDeps } from './types.ts';
+import type { CampaignsEnums } from './enums.ts';
+import { type CampaignsTypes, includeArchived, notFound, type SchemaDeps, shown } from './types.ts';
 
 const cursorText = z
   .string()
@@ -21,14 +23,32 @@ const cursorText = z
   .refine((text) => !text.includes('\0'));
 const campaignCursor = z.tuple([cursorText, cursorText]);
 
-function addPartner({ builder }: SubgraphKit, types: CampaignsTypes, { loaders }: SchemaDeps): void {
+function addPartner({ builder }: SubgraphKit, types: CampaignsTypes, { loaders, catalogue }: SchemaDeps): void {
   types.Partner.implement({
     description: 'An ad network or other source of installs.',
     fields: (t) => ({
       id: t.exposeID('id', { description: 'Its id.' }),
       name: t.exposeString('name', { description: 'For people.' }),
+      network: t.exposeString('network', { description: 'The network name that its clicks carry; unique.' }),
+      archivedAt: t.field({
+        type: 'DateTime',
+        nullable: true,
+        description: 'No longer worked with since then; null = worked with.',
+        resolve: ({ archivedAt }) => archivedAt?.getTime() ?? null,
+      }),
     }),
   });
+  builder.queryField('partners', (t) =>
+    t.field({
+      type: [types.Partner],
+      description: 'The partners of the organisation, by name; a partner’s key sees its own.',
+      args: { includeArchived: t.arg.boolean(includeArchived) },
+      resolve: async (_root, args, context) => {
+        requireScope(context, 'read:reports');
+        return shown(await catalogue.readPartners(reachOf(context)), args.includeArchived);
+      },
+    }),
+  );
   builder.asEntity(types.Partner, {
     key: builder.selection<{ id: string }>('id'),
     resolveReference: ({ id }, context) => {
@@ -38,17 +58,61 @@ function addPartner({ builder }: SubgraphKit, types: CampaignsTypes, { loaders }
   });
 }
 
-function addCampaignType(kit: SubgraphKit, types: CampaignsTypes, { loaders, clock }: SchemaDeps): void {
-  const { builder, Money, TimeRange } = kit;
-  const CampaignStatus = builder.enumType('CampaignStatus', {
-    description:
-      'Whether a campaign runs. Kept by hand or by the partner’s integration; costs and installs count in any.',
-    values: {
-      ACTIVE: { description: 'It runs.' },
-      PAUSED: { description: 'It may run again.' },
-      ARCHIVED: { description: 'It is over.' },
-    } as const,
+function addAdGroup(types: CampaignsTypes, { loaders }: SchemaDeps): void {
+  types.AdGroup.implement({
+    description: 'A part of a campaign.',
+    fields: (t) => ({
+      id: t.exposeID('id', { description: 'Its id; events name it.' }),
+      name: t.exposeString('name', { description: 'For people; not unique.' }),
+      creatives: t.field({
+        type: [types.Creative],
+        description: 'Its creatives, by name.',
+        args: { includeArchived: t.arg.boolean(includeArchived) },
+        resolve: async ({ id }, args, context) =>
+          shown(await loaders.creativesOfAdGroup(context).load(id), args.includeArchived),
+      }),
+      archivedAt: t.field({
+        type: 'DateTime',
+        nullable: true,
+        description: 'Put away since then; null = in use.',
+        resolve: ({ archivedAt }) => archivedAt?.getTime() ?? null,
+      }),
+    }),
   });
+  types.Creative.implement({
+    description: 'An ad as it is shown.',
+    fields: (t) => ({
+      id: t.exposeID('id', { description: 'Its id; events name it.' }),
+      name: t.exposeString('name', { description: 'For people; not unique.' }),
+      archivedAt: t.field({
+        type: 'DateTime',
+        nullable: true,
+        description: 'Put away since then; null = in use.',
+        resolve: ({ archivedAt }) => archivedAt?.getTime() ?? null,
+      }),
+    }),
+  });
+}
+
+/**
+ * Currency and time zone of an app. From the directory, which is in memory: campaigns asked for together then have their spend
+ * read in one statement, however their apps came here. An app too new for the directory is read.
+ */
+async function moneyOf(
+  { directory, loaders }: SchemaDeps,
+  context: SubgraphContext,
+  appId: string,
+): Promise<{ readonly currency: string; readonly timezone: string }> {
+  const { tenantId } = context.caller;
+  const known = directory.current().apps.find((app) => app.appId === appId && app.tenantId === tenantId);
+  const app = known ?? (await loaders.app(context).load(appId));
+  if (!app) throw notFound('app', appId);
+  return app;
+}
+
+function addCampaignType(kit: SubgraphKit, types: CampaignsTypes, enums: CampaignsEnums, deps: SchemaDeps): void {
+  const { builder, Money, TimeRange } = kit;
+  const { loaders, clock } = deps;
   types.Campaign.implement({
     description: 'A campaign of one app, at one partner or at none.',
     fields: (t) => ({
@@ -74,7 +138,7 @@ function addCampaignType(kit: SubgraphKit, types: CampaignsTypes, { loaders, clo
         resolve: ({ partnerId }, _args, context) =>
           partnerId === null ? null : loaders.partner(context).load(partnerId),
       }),
-      status: t.expose('status', { type: CampaignStatus, description: 'Whether it runs.' }),
+      status: t.expose('status', { type: enums.CampaignStatus, description: 'Whether it runs.' }),
       spend: t.field({
         type: Money,
         description:
@@ -83,9 +147,7 @@ function addCampaignType(kit: SubgraphKit, types: CampaignsTypes, { loaders, clo
         resolve: async ({ id, appId }, { range }, context) => {
           requireScope(context, 'read:reports');
           const bounds = parseTimeRange(range, operationNow(context, clock));
-          const app = await loaders.app(context).load(appId);
-          if (!app) throw notFound('app', appId);
-          const { currency, timezone } = app;
+          const { currency, timezone } = await moneyOf(deps, context, appId);
           const days = context.loaders.get(`campaigns:days:${timezone}:${bounds.fromMs}:${bounds.toMs}`, () =>
             daysBegunIn(bounds, timezone),
           );
@@ -95,7 +157,16 @@ function addCampaignType(kit: SubgraphKit, types: CampaignsTypes, { loaders, clo
       trackingLinks: t.field({
         type: [types.TrackingLink],
         description: 'Its links, by slug.',
-        resolve: ({ id }, _args, context) => loaders.linksOfCampaign(context).load(id),
+        args: { includeArchived: t.arg.boolean(includeArchived) },
+        resolve: async ({ id }, args, context) =>
+          shown(await loaders.linksOfCampaign(context).load(id), args.includeArchived),
+      }),
+      adGroups: t.field({
+        type: [types.AdGroup],
+        description: 'Its ad groups, by name.',
+        args: { includeArchived: t.arg.boolean(includeArchived) },
+        resolve: async ({ id }, args, context) =>
+          shown(await loaders.adGroupsOfCampaign(context).load(id), args.includeArchived),
       }),
     }),
   });
@@ -108,11 +179,12 @@ function addCampaignType(kit: SubgraphKit, types: CampaignsTypes, { loaders, clo
   });
 }
 
-/** `Campaign`, `Partner`, `Query.campaigns` and `Query.campaign`. */
-export function addCampaign(kit: SubgraphKit, types: CampaignsTypes, deps: SchemaDeps): void {
+/** `Campaign`, `AdGroup`, `Creative`, `Partner`, `Query.campaigns` and `Query.campaign`. */
+export function addCampaign(kit: SubgraphKit, types: CampaignsTypes, enums: CampaignsEnums, deps: SchemaDeps): void {
   const { catalogue, loaders } = deps;
   addPartner(kit, types, deps);
-  addCampaignType(kit, types, deps);
+  addAdGroup(types, deps);
+  addCampaignType(kit, types, enums, deps);
   const CampaignConnection = addConnection(kit, 'Campaign', types.Campaign);
   kit.builder.queryFields((t) => ({
     campaigns: t.field({

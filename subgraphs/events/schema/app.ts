@@ -135,7 +135,16 @@ export function addApp(
         resolve: ({ id }, { range, metric, grain }, context) => {
           const { appId, tenantId, timezone, currency } = requireApp(context, deps.directory, id);
           const bounds = parseTimeRange(range, operationNow(context, deps.clock));
-          return readers.series.readSeries({ tenantId, appId, timezone, currency, range: bounds, metric, grain });
+          return readers.series.readSeries({
+            tenantId,
+            appId,
+            partnerId: context.caller.partnerId ?? '',
+            timezone,
+            currency,
+            range: bounds,
+            metric,
+            grain,
+          });
         },
       }),
     }),

@@ -7,15 +7,16 @@ import {
   operationNow,
   parsePage,
   parseTimeRange,
+  refusePartner,
   requireApp,
-  requireScope,
+  requirePersonal,
   type SubgraphKit,
   type TypeRef,
 } from '../../src/kit.ts';
 import type { SubgraphDeps } from '../../src/types.ts';
 import { type EventReader, type EventRow, eventCursorOf } from '../event-reader.ts';
 
-interface EventNode extends EventRow {
+export interface EventNode extends EventRow {
   readonly appId: string;
 }
 
@@ -56,8 +57,12 @@ function addEventType({ builder, Money }: SubgraphKit, deps: SubgraphDeps, refs:
       receivedAt: t.expose('receivedAt', { type: 'DateTime', description: 'When the collector took it.' }),
       person: t.field({
         type: refs.Person,
-        description: 'Whose device sent it.',
-        resolve: (event) => ({ id: personIdOf(event.appId, event.deviceKey) }),
+        tag: 'personal',
+        description: 'Whose device sent it. FORBIDDEN for keys of partners.',
+        resolve: (event, _args, context) => {
+          refusePartner(context);
+          return { id: personIdOf(event.appId, event.deviceKey) };
+        },
       }),
       campaign: t.field({
         type: refs.Campaign,
@@ -84,9 +89,10 @@ function addEventType({ builder, Money }: SubgraphKit, deps: SubgraphDeps, refs:
       properties: t.field({
         type: 'JSON',
         nullable: true,
+        tag: 'personal',
         description: 'What the app added. Needs the scope read:personal.',
         resolve: (event, _args, context) => {
-          requireScope(context, 'read:personal');
+          requirePersonal(context);
           return parseProperties(event.properties);
         },
       }),
@@ -96,9 +102,15 @@ function addEventType({ builder, Money }: SubgraphKit, deps: SubgraphDeps, refs:
 }
 
 /** `Event`, its connection and `Query.events`. */
-export function addEvent(kit: SubgraphKit, deps: SubgraphDeps, reader: EventReader, refs: EventRefs): void {
+export function addEvent(
+  kit: SubgraphKit,
+  deps: SubgraphDeps,
+  reader: EventReader,
+  refs: EventRefs,
+): TypeRef<EventNode> {
   const { builder, TimeRange } = kit;
-  const EventConnection = addConnection(kit, 'Event', addEventType(kit, deps, refs));
+  const Event = addEventType(kit, deps, refs);
+  const EventConnection = addConnection(kit, 'Event', Event);
   builder.queryField('events', (t) =>
     t.field({
       type: EventConnection,
@@ -118,6 +130,7 @@ export function addEvent(kit: SubgraphKit, deps: SubgraphDeps, reader: EventRead
           range: parseTimeRange(range, operationNow(context, deps.clock)),
           name: name ?? null,
           page,
+          partnerId: context.caller.partnerId ?? '',
         });
         return connectionOf(
           rows.map((row) => ({ ...row, appId: app.appId })),
@@ -127,4 +140,5 @@ export function addEvent(kit: SubgraphKit, deps: SubgraphDeps, reader: EventRead
       },
     }),
   );
+  return Event;
 }

@@ -1,4 +1,7 @@
+import { CodedError } from '@tributary/schema';
+import { z } from 'zod';
 import {
+  decodeCursor,
   encodeCursor,
   type IdReference,
   operationNow,
@@ -6,16 +9,19 @@ import {
   type SubgraphKit,
   type TypeRef,
 } from '../../src/kit.ts';
+import { maxIntervalMs, parseInterval } from '../../src/stream-field.ts';
+import { streamHoldMs } from '../../src/stream-position.ts';
 import type { SubgraphDeps } from '../../src/types.ts';
 import type { LiveRow, LiveSnapshot, LiveTotals, LiveWindow } from '../domain/live.ts';
-import type { LiveHub } from '../live-hub.ts';
+import type { LiveHub, WatchedApp } from '../live-hub.ts';
+import { paceIterator } from '../pace-iterator.ts';
 
 export interface LiveSchemaDeps {
   readonly App: TypeRef<IdReference>;
   readonly Campaign: TypeRef<IdReference>;
   readonly hub: LiveHub;
   readonly read: (
-    app: ReturnType<typeof requireApp>,
+    app: WatchedApp,
     window: LiveWindow,
     nowMs: number,
     signal: AbortSignal | undefined,
@@ -98,6 +104,12 @@ function addSnapshot(kit: SubgraphKit, live: LiveSchemaDeps) {
   return { Metrics, Window };
 }
 
+/** A window's cursor says only when it was read. Throws BAD_USER_INPUT when it is none, CURSOR_EXPIRED when it is too old. */
+function checkLiveCursor(cursor: string, nowMs: number): void {
+  const [at] = decodeCursor(cursor, z.tuple([z.int().min(0)]));
+  if (at < nowMs - streamHoldMs) throw new CodedError('CURSOR_EXPIRED', { details: { field: 'after' } });
+}
+
 /** `Query.liveMetrics` and `Subscription.liveMetrics`. */
 export function addLive(kit: SubgraphKit, deps: SubgraphDeps, live: LiveSchemaDeps): void {
   const { builder } = kit;
@@ -112,7 +124,8 @@ export function addLive(kit: SubgraphKit, deps: SubgraphDeps, live: LiveSchemaDe
       },
       resolve: (_root, { appId, window }, context) => {
         const app = requireApp(context, deps.directory, appId);
-        return live.read(app, window, operationNow(context, deps.clock), context.signal);
+        const partnerId = context.caller.partnerId ?? '';
+        return live.read({ ...app, partnerId }, window, operationNow(context, deps.clock), context.signal);
       },
     }),
   );
@@ -126,9 +139,23 @@ export function addLive(kit: SubgraphKit, deps: SubgraphDeps, live: LiveSchemaDe
         args: {
           appId: t.arg.id({ required: true, description: 'The app.' }),
           window: t.arg({ type: Window, required: true, defaultValue: 'LAST_HOUR', description: 'Which window.' }),
+          after: t.arg.string({
+            description:
+              'Cursor of the last payload seen, held for 24 hours. The first payload is the whole window with or without it.',
+          }),
+          minIntervalMs: t.arg.int({
+            required: true,
+            defaultValue: 0,
+            description: `Least milliseconds between two payloads, 0…${maxIntervalMs}; the latest is sent, those between are skipped.`,
+          }),
         },
-        subscribe: (_root, { appId, window }, context) =>
-          live.hub.subscribe(requireApp(context, deps.directory, appId), window, context.signal),
+        subscribe: (_root, { appId, window, after, minIntervalMs }, context) => {
+          const app = requireApp(context, deps.directory, appId);
+          if (after) checkLiveCursor(after, deps.clock.now());
+          const partnerId = context.caller.partnerId ?? '';
+          const snapshots = live.hub.subscribe({ ...app, partnerId }, window, context.signal);
+          return paceIterator(snapshots, parseInterval(minIntervalMs));
+        },
         resolve: (snapshot) => snapshot as LiveSnapshot,
       }),
     }),

@@ -3,6 +3,7 @@ import {
   asIdEntity,
   type IdReference,
   operationNow,
+  refusePartner,
   requireApp,
   type SubgraphContext,
   type SubgraphKit,
@@ -24,6 +25,7 @@ function requirePerson(
 ): { readonly app: DirectoryApp; readonly deviceKey: string } {
   const parts = parsePersonId(id);
   if (!parts) throw personNotFound(id);
+  refusePartner(context);
   return { app: requireApp(context, deps.directory, parts.appId), deviceKey: parts.deviceKey };
 }
 
@@ -35,6 +37,7 @@ type FactsOf = (
 function addPersonType({ builder, Money }: SubgraphKit, deps: SubgraphDeps, factsOf: FactsOf) {
   const Person = builder.objectRef<IdReference>('Person');
   Person.implement({
+    tag: 'personal',
     description: `Someone known by the device they use an app on; facts of their last ${personLookbackDays} days.`,
     fields: (t) => ({
       id: t.exposeID('id', { description: 'App and device key, `app:device`.' }),
@@ -84,6 +87,7 @@ export function addPerson(kit: SubgraphKit, deps: SubgraphDeps, reader: PersonRe
     t.field({
       type: Person,
       nullable: true,
+      tag: 'personal',
       description: 'One person. NOT_FOUND when no event of theirs is stored, or the app is not yours.',
       args: { id: t.arg.id({ required: true, description: '`app:device`' }) },
       resolve: async (_root, { id }, context) => {

@@ -113,7 +113,7 @@ function addCampaign({ kit, deps, reader, Ltv }: CohortSchema): void {
   asIdEntity(builder, Campaign);
 }
 
-function addApp({ kit, deps, reader, Ltv }: CohortSchema): void {
+function addApp({ kit, deps, reader, Ltv }: CohortSchema): TypeRef<IdReference> {
   const { builder, TimeRange } = kit;
   const App = builder.objectRef<IdReference>('App');
   App.implement({
@@ -138,11 +138,12 @@ function addApp({ kit, deps, reader, Ltv }: CohortSchema): void {
     }),
   });
   asIdEntity(builder, App);
+  return App;
 }
 
 /** `Campaign.predictedLtv`, `Campaign.fraud` and `App.predictedLtv`. */
-export function addCohorts(kit: SubgraphKit, deps: SubgraphDeps, reader: CohortReader): void {
+export function addCohorts(kit: SubgraphKit, deps: SubgraphDeps, reader: CohortReader): TypeRef<IdReference> {
   const schema = { kit, deps, reader, Ltv: addCohortLtv(kit) };
   addCampaign(schema);
-  addApp(schema);
+  return addApp(schema);
 }

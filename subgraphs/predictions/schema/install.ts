@@ -7,6 +7,7 @@ import {
   requireApp,
   type SubgraphContext,
   type SubgraphKit,
+  type TypeRef,
 } from '../../src/kit.ts';
 import type { SubgraphDeps } from '../../src/types.ts';
 import { moneyOf } from '../domain/cohort-ltv.ts';
@@ -63,7 +64,7 @@ function addLtvPrediction({ builder, Money }: SubgraphKit) {
 }
 
 /** `Install.fraud` and `Install.predictedLtv`. */
-export function addInstall(kit: SubgraphKit, deps: SubgraphDeps, reader: InstallReader): void {
+export function addInstall(kit: SubgraphKit, deps: SubgraphDeps, reader: InstallReader): TypeRef<IdReference> {
   const { builder } = kit;
   const FraudAssessment = addFraudAssessment(kit);
   const Ltv = addLtvPrediction(kit);
@@ -100,4 +101,5 @@ export function addInstall(kit: SubgraphKit, deps: SubgraphDeps, reader: Install
     }),
   });
   asIdEntity(builder, Install);
+  return Install;
 }

@@ -1,6 +1,6 @@
 import { CodedError, type SourceFormat } from '@tributary/schema';
-import type { CollectorRequest, CollectorResponse } from '../core.ts';
 import type { Draft, Intake } from '../draft.ts';
+import type { CollectorRequest, CollectorResponse } from '../request.ts';
 
 /** What a decoder sees of a request: its text and where it came. */
 export interface DecodeInput {
@@ -11,6 +11,8 @@ export interface DecodeInput {
   readonly query: string;
   /** Lower case, parameters cut; empty when absent. */
   readonly contentType: string;
+  /** What some SDKs say in headers only, and where from they say it. */
+  readonly sender: Pick<CollectorRequest, 'header' | 'remoteAddress' | 'userAgent' | 'receivedAt'>;
 }
 
 /** What a decoder makes of a body: drafts under canonical names, and the sending time of the whole. */
@@ -20,8 +22,10 @@ export interface Decoded {
   readonly sentAt: unknown;
   /** One event, not a batch: the answer says `success` too. */
   readonly single: boolean;
-  /** A key that travels in the body or query. */
+  /** A key that travels in the body or query. It is in none of `events`, so that it is stored nowhere. */
   readonly key: string | null;
+  /** Texts were unpacked from another form (query, base64, headers): what is known of the body's bytes doesn't hold for them. */
+  readonly recoded?: true;
   /** One element → a draft; null when it is none. */
   readonly toDraft: (element: unknown) => Draft | null;
 }
@@ -78,4 +82,16 @@ export function parseObject(
   const object = asObject(body);
   if (object === null) throw new CodedError('BODY_UNPARSABLE', { message: 'The body is not a JSON object.' });
   return object;
+}
+
+/** `Bearer KEY`, or Basic with the key as name (Segment). */
+export function keyInAuthorization({ authorization }: Pick<CollectorRequest, 'authorization'>): string | null {
+  if (authorization === undefined) return null;
+  const space = authorization.indexOf(' ');
+  const scheme = authorization.slice(0, Math.max(0, space)).toLowerCase();
+  const rest = authorization.slice(space + 1).trim();
+  if (scheme === 'bearer') return rest;
+  if (scheme !== 'basic') return '';
+  const pair = Buffer.from(rest, 'base64').toString('utf8');
+  return pair.includes(':') ? pair.slice(0, pair.indexOf(':')) : pair;
 }

@@ -1,9 +1,8 @@
-import { CodedError, decimalPattern, limits } from '@tributary/schema';
-import { keyFields, type TextField, textFields } from '../client-fields.ts';
+import { CodedError, limits } from '@tributary/schema';
+import { keyFields } from '../client-fields.ts';
 import type { Draft } from '../draft.ts';
+import { fitting, type Json, moneyOf, plainText, propertiesWith, sdkOf } from './fields.ts';
 import { asObject, type Decode, keyIn, parseObject, type WireFormat } from './format.ts';
-
-type Json = Readonly<Record<string, unknown>>;
 
 /**
  * Segment's HTTP tracking API: `{batch:[…],writeKey,sentAt}` on `/v1/batch`, one message on `/v1/track` and its like.
@@ -53,7 +52,8 @@ const homed: ReadonlySet<string> = new Set<string>([
   'integrations',
 ]);
 
-function segmentDraft(element: unknown): Draft | null {
+/** One message of Segment's or of those that speak its language → a draft. */
+export function segmentDraft(element: unknown): Draft | null {
   const message = asObject(element);
   if (message === null) return null;
   const properties = asObject(message['properties']);
@@ -81,15 +81,12 @@ function nameOf(message: Json): unknown {
   return typeof type === 'string' ? type : undefined;
 }
 
-/**
- * What doesn't fit (an address over the bound, an object where a text is expected) is left out: Segment allows any context,
- * an event is not lost over it, and the whole context stays in the properties.
- */
+/** What doesn't fit is left out; the whole context stays in the properties. */
 function contextFields(context: Json): Json {
   const part = (name: string): Json => asObject(context[name]) ?? {};
   const [device, os, app, campaign, page] = [part('device'), part('os'), part('app'), part('campaign'), part('page')];
   const library = part('library');
-  const ios = /ios|ipados/i.test(String(os['name'] ?? ''));
+  const ios = /ios|ipados/i.test(plainText(os['name']));
   return {
     [ios ? 'idfa' : 'gaid']: fitting(ios ? 'idfa' : 'gaid', device['advertisingId']),
     [ios ? 'idfv' : 'android_id']: fitting(ios ? 'idfv' : 'android_id', device['id']),
@@ -105,42 +102,23 @@ function contextFields(context: Json): Json {
     locale: fitting('locale', context['locale']),
     timezone: fitting('timezone', context['timezone']),
     user_agent: fitting('user_agent', context['userAgent']),
-    sdk: fitting('sdk', [library['name'], library['version']].filter((text) => typeof text === 'string').join('/')),
+    sdk: sdkOf(library['name'], library['version']),
   };
-}
-
-function fitting(field: TextField, value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' && value.length <= textFields[field] ? value : undefined;
 }
 
 /** Segment's e-commerce names: revenue, else total, else value; with currency. Left in the properties too. */
 function moneyFields(properties: Json): Json {
-  const amount = properties['revenue'] ?? properties['total'] ?? properties['value'];
-  if (typeof amount !== 'number' && typeof amount !== 'string') return {};
-  // What isn't a plain decimal stays a property: Segment allows any value here, and an event is not lost over it.
-  if (!decimalPattern.test(String(amount))) return {};
-  const currency = properties['currency'];
-  return {
-    revenue_amount: String(amount),
-    revenue_currency: typeof currency === 'string' && /^[A-Za-z]{3}$/.test(currency) ? currency : undefined,
-  };
+  return moneyOf(properties['revenue'] ?? properties['total'] ?? properties['value'], properties['currency']);
 }
 
 function propertiesOf(message: Json, properties: Json | null, context: Json | null): Json {
-  const kept: Record<string, unknown> = { ...properties };
-  const keep = (name: string, value: unknown) => {
-    if (value === undefined) return;
-    let free = name;
-    while (Object.hasOwn(kept, free)) free = `_${free}`;
-    // A plain assignment would take a field named __proto__ for the prototype.
-    Object.defineProperty(kept, free, { value, enumerable: true, configurable: true, writable: true });
-  };
-  if (properties === null) keep('properties', message['properties']);
-  keep('traits', message['traits']);
-  keep('context', context === null ? message['context'] : withoutIp(context));
-  if (message['type'] !== 'track') keep('name', message['name']);
-  for (const name of Object.keys(message)) if (!homed.has(name)) keep(name, message[name]);
-  return kept;
+  return propertiesWith(properties, [
+    ['properties', properties === null ? message['properties'] : undefined],
+    ['traits', message['traits']],
+    ['context', context === null ? message['context'] : withoutIp(context)],
+    ['name', message['type'] === 'track' ? undefined : message['name']],
+    ...Object.entries(message).filter(([name]) => !homed.has(name)),
+  ]);
 }
 
 /** The address is under the app's rule for addresses (keep, truncate, drop), which does not reach into properties. */

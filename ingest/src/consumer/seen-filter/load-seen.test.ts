@@ -29,12 +29,18 @@ describe('loadSeen, from the embedded warehouse', () => {
     const hash = Buffer.from(dedupeHashOf(event), 'hex');
     return filter.addAndTest(hash.readUInt32BE(0), hash.readUInt32BE(4), now);
   };
-  const load = async (idsPerQuestion: number, wanted?: (hi: number, lo: number) => boolean) => {
+  const load = async (idsPerQuestion: number, wanted: (hi: number, lo: number) => boolean = () => true) => {
     const filter = createSeenFilter({ sliceMs: 2 * dayMs, bitsPerId: 16 });
     const ids = await loadSeen(
-      filter,
       { warehouse: test.warehouse, persistence: aPersistence() },
-      { sinceMs: now - 8 * dayMs, sliceMs: 2 * dayMs, idsPerQuestion, ...(wanted ? { wanted } : {}) },
+      {
+        sinceMs: now - 8 * dayMs,
+        sliceMs: 2 * dayMs,
+        idsPerQuestion,
+        filterOf: (hi, lo) => (wanted(hi, lo) ? filter : undefined),
+        filters: [filter],
+        share: 1,
+      },
     );
     return { filter, ids };
   };

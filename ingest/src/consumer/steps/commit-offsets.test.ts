@@ -18,7 +18,7 @@ describe('commitOffsets', () => {
       },
     };
     const blocks = [block(0, 4n), block(1, 9n), block(0, 7n)];
-    await commitOffsets({ blocks, doubtful: [] }, { reader, persistence: aPersistence() });
+    await commitOffsets({ blocks, doubtful: [], claims: [] }, { reader, persistence: aPersistence() });
     expect(committed.toSorted(([left], [right]) => left - right)).toEqual([
       [0, 8n],
       [1, 10n],

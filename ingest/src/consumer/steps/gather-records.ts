@@ -13,6 +13,8 @@ export interface Gatherer {
   gather(isBusy: () => boolean): Promise<readonly LogRecord[]>;
   /** Forgets what was read and not yet returned. */
   discard(): void;
+  /** Forgets what was read of these partitions and not yet returned: they go to somebody else, or come back from another offset. */
+  forget(partitions: readonly number[]): void;
 }
 
 export interface GathererDeps {
@@ -31,6 +33,8 @@ export function createGatherer({ reader, clock, persistence, settings, isStoppin
   const { maxBatchBytes, maxBatchRows, maxBatchBlocks, lingerMs } = settings;
   /** Read, but over the limits of the batch it was read for. */
   let held: LogRecord[] = [];
+  /** Of the batch being gathered. */
+  let batch: LogRecord[] = [];
 
   async function readMore(waitMs: number): Promise<void> {
     if (held.length > 0) return;
@@ -42,7 +46,7 @@ export function createGatherer({ reader, clock, persistence, settings, isStoppin
 
   return {
     async gather(isBusy) {
-      const batch: LogRecord[] = [];
+      batch = [];
       let bytes = 0;
       let rows = 0;
       let firstAt = 0;
@@ -76,6 +80,11 @@ export function createGatherer({ reader, clock, persistence, settings, isStoppin
     },
     discard() {
       held = [];
+    },
+    forget(partitions) {
+      const isKept = (record: LogRecord) => !partitions.includes(record.partition);
+      held = held.filter(isKept);
+      batch = batch.filter(isKept);
     },
   };
 }

@@ -1,6 +1,6 @@
 import type { Warehouse } from '@tributary/platform/warehouse';
 import { type DeadLetter, dedupeKeyOf, errorCatalogue } from '@tributary/schema';
-import { hashAt, type LineRef, lineText, verdicts } from '../batch.ts';
+import { type BatchBlock, hashAt, type LineRef, lineText, verdicts } from '../batch.ts';
 import { deadLetterOf, type LineIdentity, parseLineIdentity } from '../dead-letter-rows.ts';
 import type { Persistence } from '../persistence.ts';
 import { readStoredKeys, type StoredKey } from '../questions.ts';
@@ -35,6 +35,7 @@ export function judgeLines(lines: readonly KeyHolder[], stored: readonly KeyHold
 
 /** A line that is not stored because another one came first. */
 export interface DroppedLine {
+  readonly block: BatchBlock;
   readonly tenantId: string;
   readonly appId: string;
 }
@@ -68,7 +69,11 @@ export async function judgeSuspects(
     const verdict = judged[index]!;
     suspect.line.block.lineVerdicts[suspect.line.index] = verdicts[verdict];
     if (verdict !== 'duplicate' && verdict !== 'conflict') continue;
-    outcome.dropped.push({ tenantId: suspect.identity.tenant_id, appId: suspect.identity.app_id });
+    outcome.dropped.push({
+      block: suspect.line.block,
+      tenantId: suspect.identity.tenant_id,
+      appId: suspect.identity.app_id,
+    });
     if (verdict === 'duplicate') outcome.duplicates += 1;
     else outcome.letters.push(conflictLetter(suspect));
   }

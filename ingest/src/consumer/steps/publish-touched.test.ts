@@ -18,8 +18,19 @@ describe('touchesOf', () => {
 
   it('counts no dropped line, and says nothing of an app of which nothing was stored', () => {
     const batch = aBatch({ receivedAt: minute, events: [{ eventId: 'a' }, { eventId: 'b', appId: 'app_b' }] });
-    const dropped = [{ tenantId: 'ten_a', appId: 'app_b' }];
+    const dropped = [{ block: batch.blocks[0]!, tenantId: 'ten_a', appId: 'app_b' }];
     expect(touchesOf(batch, dropped).map(({ appId, events }) => [appId, events])).toEqual([['app_a', 1]]);
+  });
+
+  it('does not take the repeats of a block that came twice from what is new', () => {
+    const batch = aBatch(
+      { receivedAt: minute, events: [{ eventId: 'a' }] },
+      { receivedAt: minute, events: [{ eventId: 'a' }] },
+    );
+    const repeated = batch.blocks[1]!;
+    repeated.lineVerdicts.fill(verdicts.duplicate);
+    const dropped = [{ block: repeated, tenantId: 'ten_a', appId: 'app_a' }];
+    expect(touchesOf(batch, dropped).map(({ events }) => events)).toEqual([1]);
   });
 
   it('says nothing of a block of which nothing was stored', () => {

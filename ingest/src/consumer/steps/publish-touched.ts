@@ -1,5 +1,4 @@
-import type { Batch } from '../batch.ts';
-import { verdicts } from '../batch.ts';
+import { type Batch, type BatchBlock, verdicts } from '../batch.ts';
 import type { LiveTouches, Touch } from '../live-touches.ts';
 import type { DroppedLine } from './judge-suspects.ts';
 
@@ -13,9 +12,9 @@ export function publishTouched(batch: Batch, dropped: readonly DroppedLine[], li
 
 export function touchesOf(batch: Batch, dropped: readonly DroppedLine[]): Touch[] {
   const touches = new Map<string, { tenantId: string; appId: string; minutes: Set<number>; events: number }>();
-  for (const { record, lineVerdicts } of batch.blocks) {
-    const told = lineVerdicts.some((verdict) => verdict === verdicts.store || verdict === verdicts.present);
-    if (!told) continue;
+  for (const block of batch.blocks) {
+    const { record } = block;
+    if (!isTold(block)) continue;
     for (const { tenantId, appId, minutes, events } of record.header.touched) {
       const key = `${tenantId} ${appId}`;
       const touch = touches.get(key) ?? { tenantId, appId, minutes: new Set<number>(), events: 0 };
@@ -24,9 +23,14 @@ export function touchesOf(batch: Batch, dropped: readonly DroppedLine[]): Touch[
       touches.set(key, touch);
     }
   }
-  for (const { tenantId, appId } of dropped) {
+  for (const { block, tenantId, appId } of dropped) {
+    // Of a block of which nothing was stored, nothing was counted.
+    if (!isTold(block)) continue;
     const touch = touches.get(`${tenantId} ${appId}`);
     if (touch) touch.events -= 1;
   }
   return [...touches.values()].filter(({ events }) => events > 0);
 }
+
+const isTold = ({ lineVerdicts }: BatchBlock): boolean =>
+  lineVerdicts.some((verdict) => verdict === verdicts.store || verdict === verdicts.present);

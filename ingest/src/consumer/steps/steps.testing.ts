@@ -9,7 +9,7 @@ export function aBatch(...blocks: readonly (BlockSpec | LogBlock)[]): Batch {
   const made = blocks.map((block, offset) =>
     createBlock({ ...('header' in block ? block : aBlock(block)), partition: 0, offset: BigInt(offset) }),
   );
-  return { blocks: made, doubtful: made };
+  return { blocks: made, doubtful: made, claims: [{ partition: 0, epoch: 1n }] };
 }
 
 export const silentLogger = createLogger('test', 'silent');

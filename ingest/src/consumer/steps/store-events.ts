@@ -5,7 +5,7 @@ import type { Batch } from '../batch.ts';
 import { lineText } from '../batch.ts';
 import { deadLetterOf, parseLineIdentity } from '../dead-letter-rows.ts';
 import { insertFailureOf } from '../engine-errors.ts';
-import { endInserts, type InsertIds } from '../insert-ids.ts';
+import { type Claim, endInserts, type InsertIds } from '../insert-ids.ts';
 import { bodyOf, countLines, type LineRun, runsToStore, withoutStored } from '../line-runs.ts';
 import type { Persistence } from '../persistence.ts';
 import { readStoredLines } from '../questions.ts';
@@ -15,6 +15,8 @@ export interface StoreEventsDeps {
   readonly warehouse: Warehouse;
   readonly persistence: Persistence;
   readonly insertIds: InsertIds;
+  /** Of the batch. */
+  readonly claims: readonly Claim[];
   readonly insertTimeoutMs: number;
   readonly signal: AbortSignal;
   readonly logger: Logger;
@@ -32,7 +34,11 @@ export async function storeEvents(batch: Batch, deps: StoreEventsDeps): Promise<
   const events = batch.blocks.filter(({ record }) => record.header.kind === 'events');
   const runs = runsToStore(events);
   const target = {
-    insert: (lines: readonly LineRun[]) => insertLines('events', lines, deps),
+    insert: async (lines: readonly LineRun[]) => {
+      const { writtenRows } = await insertLines('events_inbox', lines, deps);
+      // Counted once for the inbox and once for the table behind it.
+      return { writtenRows: writtenRows / 2 };
+    },
     absentOf: (lines: readonly LineRun[], { mayStillRun }: { readonly mayStillRun: boolean }) =>
       absentEvents(lines, mayStillRun, deps),
   };
@@ -44,11 +50,11 @@ export async function storeEvents(batch: Batch, deps: StoreEventsDeps): Promise<
   };
 }
 
-/** Inserts lines as they are, under a query id by which a successor can end it. */
+/** Inserts lines as they are, under a query id by which a successor can end it and the fence can refuse it. */
 export async function insertLines(
-  table: string,
+  table: 'events_inbox' | 'dead_letters',
   lines: readonly LineRun[],
-  { warehouse, insertIds, insertTimeoutMs, signal, logger }: StoreEventsDeps,
+  { warehouse, insertIds, claims, insertTimeoutMs, signal, logger }: StoreEventsDeps,
 ): Promise<{ readonly writtenRows: number }> {
   try {
     return await warehouse.insertBytes({
@@ -56,7 +62,7 @@ export async function insertLines(
       table,
       format: 'JSONEachRow',
       body: bodyOf(lines),
-      queryId: insertIds.next(lines.map(({ block }) => block.record.partition)),
+      queryId: insertIds.next(claimsOn(lines, claims)),
       timeoutMs: insertTimeoutMs,
       signal,
     });
@@ -65,19 +71,27 @@ export async function insertLines(
     // The engine quotes the rows that it refuses, and bodies are never logged.
     if (failure === 'rows')
       logger.warn({ table, lines: countLines(lines) }, 'the warehouse refused a row of an insert');
+    else if (failure === 'stale') logger.warn({ table, lines: countLines(lines), claims: textOf(claims) }, 'overtaken');
     else logger.warn({ err: error, failure, table, lines: countLines(lines) }, 'an insert failed');
     throw error;
   }
 }
 
+function claimsOn(lines: readonly LineRun[], claims: readonly Claim[]): readonly Claim[] {
+  const partitions = new Set(lines.map(({ block }) => block.record.partition));
+  return claims.filter(({ partition }) => partitions.has(partition));
+}
+
+const textOf = (claims: readonly Claim[]) => claims.map(({ partition, epoch }) => `${partition} in epoch ${epoch}`);
+
 async function absentEvents(
   lines: readonly LineRun[],
   mayStillRun: boolean,
-  { warehouse, persistence, insertIds, logger }: StoreEventsDeps,
+  { warehouse, persistence, insertIds, claims, logger }: StoreEventsDeps,
 ): Promise<readonly LineRun[]> {
   const stored = await persistence.untilDone('ask what a failed insert stored', async () => {
     // What is still running could store lines after they were found absent.
-    if (mayStillRun) await endInserts(warehouse, insertIds);
+    if (mayStillRun) await endInserts(warehouse, insertIds, partitionsOf(claims));
     return readStoredLines(
       warehouse,
       lines.map(({ block }) => block.record.header.blockId),
@@ -90,6 +104,8 @@ async function absentEvents(
   }
   return absent;
 }
+
+const partitionsOf = (claims: readonly Claim[]) => claims.map(({ partition }) => partition);
 
 function refusedEventLetter({ line, message }: RefusedLine): DeadLetter {
   return deadLetterOf(line, parseLineIdentity(lineText(line)), { code: 'ROW_REFUSED', field: '', message });

@@ -19,12 +19,13 @@ export interface RefusedLine {
   readonly message: string;
 }
 
-type InsertOutcome = { readonly kind: 'stored' | InsertFailure; readonly message: string };
+type InsertOutcome = { readonly kind: 'stored' | Exclude<InsertFailure, 'stale'>; readonly message: string };
 
 /**
  * Stores the lines, each once. After any failure it asks what is there and goes on with what is not, since an insert may
  * have been stored in part. What the engine refuses for its rows is halved until single lines are left; those are
- * returned, their neighbours are stored. Resolves when every line is stored or refused; rejects only when stopped.
+ * returned, their neighbours are stored. Resolves when every line is stored or refused; rejects when stopped, and with
+ * STALE_OWNER.
  */
 export async function storeLines(
   target: LineTarget,
@@ -64,6 +65,8 @@ async function tryInsert(target: LineTarget, lines: readonly LineRun[]): Promise
     // The engine takes an empty line or `[]` for no row at all, without a word: find the line as if it had complained.
     return { kind: 'rows', message: `The warehouse made ${writtenRows} rows of ${expected} lines.` };
   } catch (error) {
-    return { kind: insertFailureOf(error), message: engineMessageOf(error) };
+    const kind = insertFailureOf(error);
+    if (kind === 'stale') throw error;
+    return { kind, message: engineMessageOf(error) };
   }
 }

@@ -1,0 +1,133 @@
+import { startTestWarehouse } from '@tributary/platform/warehouse/test-warehouse.testing';
+import { fillWarehouse } from './query-data.ts';
+import { type BenchQuery, benchQueries } from './query-list.ts';
+import type { BenchOptions, BenchResult, Figure } from './result.ts';
+
+/**
+ * The console's ten queries, as the readers ask them, one at a time on an embedded warehouse, at two sizes of the same 90
+ * days, apps and cardinalities.
+ *
+ * - p95Ms10m: the 95th percentile of the slowest of the ten, over HTTP, at the smaller size.
+ * - growth50m: the largest growth, larger over smaller size, of the medians of those that aggregates answer.
+ * - peakQueryMb: the least memory limit, of powers of two, under which every one of the ten passes at the larger size.
+ *
+ * Caches of results, conditions and uncompressed blocks are off; the operating system's page cache is what it is.
+ * `--quick`: 200,000 and 1 million events; the figures keep their names.
+ */
+export async function benchQuery(options: BenchOptions): Promise<BenchResult> {
+  const sizes = options.quick ? ([200_000, 1_000_000] as const) : ([10_000_000, 50_000_000] as const);
+  const nowMs = Math.floor(Date.now() / 60_000) * 60_000;
+  const small = await measureAt(sizes[0], nowMs, options);
+  const large = await measureAt(sizes[1], nowMs, options);
+  const slowest = small.timings.toSorted((a, b) => b.p95Ms - a.p95Ms)[0];
+  const growths = small.timings
+    .map((one, index) => ({ ...one, growth: (large.timings[index]?.p50Ms ?? 0) / one.p50Ms }))
+    .filter((one) => one.query.onAggregates);
+  const worst = growths.toSorted((a, b) => b.growth - a.growth)[0];
+  const figures: Record<string, Figure> = {
+    p95Ms10m: { value: slowest?.p95Ms ?? 0, unit: `ms, slowest of ten (${slowest?.query.name}), ${sizes[0]} events` },
+    peakQueryMb: { value: large.peakMb, unit: `MB, memory limit that all ten pass at ${sizes[1]} events` },
+  };
+  for (const [label, found] of [
+    ['small', small],
+    ['large', large],
+  ] as const) {
+    for (const { query, p50Ms, p95Ms } of found.timings) {
+      figures[`${label} ${query.name}`] = { value: p95Ms, unit: `ms p95 (p50 ${p50Ms})` };
+    }
+  }
+  options.log(`grows most: ${worst?.query.name}`);
+  return { name: 'query', figures, against: {}, ratios: { growth50m: Number((worst?.growth ?? 0).toFixed(2)) } };
+}
+
+interface Timing {
+  readonly query: BenchQuery;
+  readonly p50Ms: number;
+  readonly p95Ms: number;
+}
+
+async function measureAt(rows: number, nowMs: number, { quick, log }: BenchOptions) {
+  const test = await startTestWarehouse({ memoryBytes: 2_000_000_000 });
+  try {
+    log(`generating ${rows} events`);
+    await fillWarehouse(test.warehouse, { rows, nowMs, log });
+    await mergesAtRest(test.url, quick ? 10_000 : 300_000, log);
+    const timings: Timing[] = [];
+    for (const query of benchQueries(nowMs)) {
+      const timing = await timed(test.url, query, quick ? 10 : 40);
+      timings.push(timing);
+      log(`${rows} ${query.name}: p50 ${timing.p50Ms} ms, p95 ${timing.p95Ms} ms`);
+    }
+    return { timings, peakMb: await peakMbOf(test.url, benchQueries(nowMs)) };
+  } finally {
+    await test.dispose();
+  }
+}
+
+async function timed(url: string, query: BenchQuery, rounds: number): Promise<Timing> {
+  // Warm: code and the page cache, as on a server that runs.
+  for (let round = 0; round < 3; round += 1) await runOnce(url, query);
+  const took: number[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    const startedAt = performance.now();
+    await runOnce(url, query);
+    took.push(performance.now() - startedAt);
+  }
+  const sorted = took.toSorted((a, b) => a - b);
+  const at = (share: number) =>
+    Number((sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? 0).toFixed(1));
+  return { query, p50Ms: at(0.5), p95Ms: at(0.95) };
+}
+
+/** The smallest limit, doubling from 16 MB, under which all of them pass. */
+async function peakMbOf(url: string, queries: readonly BenchQuery[]): Promise<number> {
+  let limitMb = 16;
+  for (const query of queries) {
+    for (;;) {
+      const failed = await runOnce(url, query, limitMb * 1_048_576).then(
+        () => null,
+        (error: Error) => error,
+      );
+      if (!failed) break;
+      if (!failed.message.includes('MEMORY_LIMIT') || limitMb >= 4_096) throw failed;
+      limitMb *= 2;
+    }
+  }
+  return limitMb;
+}
+
+/** A parameter as ClickHouse's HTTP interface reads it. */
+function paramText(value: unknown): string {
+  if (!Array.isArray(value))
+    return String(value).replaceAll('\\', '\\\\').replaceAll('\t', '\\t').replaceAll('\n', '\\n');
+  return `[${value.map((one) => `'${String(one).replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`).join(',')}]`;
+}
+
+async function runOnce(url: string, query: BenchQuery, memoryBytes = 1_073_741_824): Promise<string> {
+  const settings = {
+    use_query_cache: 0,
+    use_query_condition_cache: 0,
+    use_uncompressed_cache: 0,
+    max_memory_usage: memoryBytes,
+  };
+  const search = new URLSearchParams({ database: 'tributary', default_format: 'JSONEachRow' });
+  for (const [name, value] of Object.entries(settings)) search.set(name, String(value));
+  for (const [name, value] of Object.entries(query.params)) search.set(`param_${name}`, paramText(value));
+  const response = await fetch(`${url}/?${search}`, { method: 'POST', body: query.sql });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${query.name}: ${text.slice(0, 500)}`);
+  return text;
+}
+
+async function mergesAtRest(url: string, withinMs: number, log: (line: string) => void): Promise<void> {
+  const giveUpAt = Date.now() + withinMs;
+  while (Date.now() < giveUpAt) {
+    const response = await fetch(`${url}/?default_format=TSV`, {
+      method: 'POST',
+      body: 'SELECT count() FROM system.merges',
+    });
+    if ((await response.text()).trim() === '0') return;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  log('merges still run; the figures include them');
+}

@@ -1,0 +1,3 @@
+import { describeServerContract } from './server.contract.ts';
+
+describeServerContract({ name: 'node', headerTimeoutMs: 200 });

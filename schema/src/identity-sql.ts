@@ -1,0 +1,91 @@
+/**
+ * SQL that resolves whose an id is, for all who count people (table identity_links, schema/clickhouse/0005_identities.sql).
+ * Events keep the device key they came with. A merge counts backwards, and undoing one restores the numbers of before.
+ *
+ * Bounds: a person has at most `maxIdsPerPerson` linked ids, those said first; further ids stand for themselves (an app that
+ * sends one user id for everybody merges no more than that). An alias of an alias is followed twice. In a circle of
+ * aliases nobody is merged for good: each id resolves to some member of it.
+ */
+export const maxIdsPerPerson = 200;
+
+/** What `condition` may say: columns tenant_id, app_id. Must bind the tenant. */
+export interface IdentityScope {
+  readonly condition: string;
+}
+
+const tenantAndApps: IdentityScope = {
+  condition: 'tenant_id = {tenantId:String} AND app_id IN {appIds:Array(String)}',
+};
+
+/** Links in force: the newest word about an id, unless that undid one. */
+const currentLinks = ({ condition }: IdentityScope): string => `(
+  SELECT app_id, device_key, person_id
+  FROM (
+    SELECT app_id, device_key, argMax(person_id, version) AS person_id, argMax(unlinked, version) AS undone,
+      max(version) AS said
+    FROM identity_links
+    WHERE ${condition}
+    GROUP BY app_id, device_key
+  )
+  WHERE undone = 0
+  ORDER BY said, device_key
+  LIMIT ${maxIdsPerPerson} BY app_id, person_id
+)`;
+
+/**
+ * A subquery of (app_id, device_key, person_id), one row for each id that belongs to somebody. Grain: linked id. Scan: the
+ * links of the apps. Parameters: tenantId, appIds, unless `scope` says otherwise.
+ */
+export function linkedIdsSql(scope: IdentityScope = tenantAndApps): string {
+  const links = currentLinks(scope);
+  return `(
+  SELECT one.app_id AS app_id, one.device_key AS device_key,
+    multiIf(three.person_id != '', three.person_id, two.person_id != '', two.person_id, one.person_id) AS person_id
+  FROM ${links} AS one
+  LEFT ANY JOIN ${links} AS two ON one.app_id = two.app_id AND one.person_id = two.device_key
+  LEFT ANY JOIN ${links} AS three ON two.app_id = three.app_id AND two.person_id = three.device_key
+)`;
+}
+
+/**
+ * Counts distinct people. `keysSql` is a SELECT of app_id, device_key and the columns of `groupBy`, best DISTINCT, since then
+ * few rows are joined. Answers the columns of `groupBy` and `people` (Float64).
+ *
+ * @example
+ * countPeopleSql(`SELECT DISTINCT app_id, device_key FROM events WHERE …`, ['app_id'])
+ */
+export function countPeopleSql(
+  keysSql: string,
+  groupBy: readonly string[],
+  scope: IdentityScope = tenantAndApps,
+): string {
+  const columns = groupBy.map((name) => `keys.${name} AS ${name}`).join(', ');
+  return `SELECT ${columns ? `${columns}, ` : ''}toFloat64(uniqExact(${personSql('keys', 'linked')})) AS people
+FROM (${keysSql}) AS keys
+LEFT ANY JOIN ${linkedIdsSql(scope)} AS linked ON keys.app_id = linked.app_id AND keys.device_key = linked.device_key
+${columns ? `GROUP BY ${groupBy.map((name) => `keys.${name}`).join(', ')}` : ''}`;
+}
+
+/** The person of a row of `keys`, left-joined with `linkedIdsSql()` as `linked`: whose the id is, else the id itself. */
+export const personSql = (keys: string, linked: string): string =>
+  `if(${linked}.person_id = '', ${keys}.device_key, ${linked}.person_id)`;
+
+/** Undoes the merge of these ids from the moment on, in all of the past. A row for `identity_links`. */
+export function unlinkRow(link: {
+  readonly tenantId: string;
+  readonly appId: string;
+  readonly deviceKey: string;
+  readonly personId: string;
+  readonly atMs: number;
+}): object {
+  return {
+    tenant_id: link.tenantId,
+    app_id: link.appId,
+    device_key: link.deviceKey,
+    person_id: link.personId,
+    linked_at: link.atMs,
+    origin: 'unlink',
+    unlinked: 1,
+    version: String(BigInt(link.atMs) * 1000n + 999n),
+  };
+}

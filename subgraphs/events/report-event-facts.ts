@@ -1,0 +1,175 @@
+import { timeParam } from '@tributary/platform/warehouse';
+import { type ReportDimension, type ReportMetric, type ReportSource, reportMetric } from '@tributary/schema';
+import type { ReportPlan } from './domain/report-plan.ts';
+import { edgeRows, engagementKinds, minute, quarter, signedAmount, wholeGrains } from './events-sql.ts';
+import {
+  bucketOf,
+  columnsOf,
+  eventColumns,
+  eventScope,
+  keysOf,
+  money,
+  pushed,
+  rateDayOf,
+  rowDimensions,
+  rowRange,
+  winnerDimensions,
+} from './report-columns.ts';
+
+const activityMeasures: Partial<Readonly<Record<ReportMetric, string>>> = {
+  EVENTS: 'sum(n)',
+  SESSIONS: "sumIf(n, event_kind = 'session')",
+  PURCHASES: "sumIf(n, event_kind = 'purchase')",
+  REVENUE: `sum(${signedAmount})`,
+  CLICKS: "sumIf(n, event_kind = 'click')",
+  IMPRESSIONS: "sumIf(n, event_kind = 'impression')",
+};
+
+function kindsOf(bases: readonly ReportMetric[]): string {
+  if (bases.includes('EVENTS')) return '';
+  const kinds = [
+    ...(bases.includes('SESSIONS') ? ["'session'"] : []),
+    ...(bases.includes('PURCHASES') ? ["'purchase'"] : []),
+    ...(bases.includes('REVENUE') ? ["'purchase'", "'ad_revenue'", "'refund'"] : []),
+    ...(bases.includes('CLICKS') ? ["'click'"] : []),
+    ...(bases.includes('IMPRESSIONS') ? ["'impression'"] : []),
+  ];
+  return `AND event_kind IN (${[...new Set(kinds)].join(', ')})`;
+}
+
+/** Dimensions that a projection of `events` keeps at the grain. */
+function projected(plan: ReportPlan): boolean {
+  const kept: readonly ReportDimension[] =
+    plan.grain === 'MINUTE' ? ['EVENT_NAME', 'EVENT_KIND'] : ['EVENT_NAME', 'EVENT_KIND', 'COUNTRY', 'PLATFORM'];
+  const used = [...rowDimensions(plan), ...plan.filters.map((one) => one.dimension)];
+  return used.every((one) => kept.includes(one) || ['APP', 'CAMPAIGN', 'NETWORK', 'PARTNER'].includes(one));
+}
+
+const ofSource = (plan: ReportPlan, source: ReportSource) =>
+  plan.bases.filter((metric) => reportMetric(metric).source === source);
+
+/**
+ * Counts by the campaign that events themselves name, or by none: from a projection where its keys suffice (rows of the two
+ * ends), else from rows.
+ */
+export function countedFacts(plan: ReportPlan, source: 'activity' | 'engagements'): string {
+  const bases = ofSource(plan, source);
+  const fine = plan.grain === 'MINUTE' ? minute : quarter;
+  const slice = (times: string, slot: string) => `
+        SELECT app_id, event_kind, ${bucketOf(plan, 'app_id', slot)} AS bucket_,
+          ${plan.byCampaign ? 'campaign_id' : "''"} AS campaign_,
+          ${rowDimensions(plan)
+            .map((name) => `${eventColumns[name] ?? "''"} AS r_${name},`)
+            .join(' ')}
+          ${money(plan) ? `revenue_currency AS cur_, ${rateDayOf(plan, slot)} AS day_,` : ''}
+          count() AS n, sum(revenue_amount) AS amount
+        FROM events
+        WHERE ${eventScope} ${kindsOf(bases)} ${pushed(plan, (name) => eventColumns[name])} AND ${times}
+        GROUP BY app_id, event_kind, bucket_, campaign_${rowDimensions(plan)
+          .map((name) => `, r_${name}`)
+          .join('')}${money(plan) ? ', cur_, day_' : ''}`;
+  const slices = projected(plan)
+    ? [slice(wholeGrains(fine), fine), slice(edgeRows, fine)]
+    : [slice(rowRange, 'toDateTime(occurred_at)')];
+  const isRevenue = bases.includes('REVENUE');
+  return `
+      SELECT ${columnsOf(plan, {
+        bucket: 'bucket_',
+        campaign: 'campaign_',
+        dimension: (name) => `r_${name}`,
+        ...(isRevenue ? { currency: 'cur_', day: 'day_' } : {}),
+        measures: pick(activityMeasures, bases),
+      })}
+      FROM (${slices.join('\n      UNION ALL')})
+      GROUP BY ${keysOf(plan)}`;
+}
+
+function pick(measures: Partial<Record<ReportMetric, string>>, bases: readonly ReportMetric[]) {
+  return Object.fromEntries(bases.map((metric) => [metric, measures[metric]])) as Partial<Record<ReportMetric, string>>;
+}
+
+/** Decisions in force about installs of a range, one row per install. */
+export const decisions = (where: string, having = '') => `
+          SELECT app_id, install_id, argMax(device_key, revision) AS device, argMax(campaign_id, revision) AS campaign_,
+            argMax(verdict, revision) AS decided, argMax(installed_at, revision) AS installed,
+            argMax(touchpoint_id, revision) AS touch, argMax(country, revision) AS country_, argMax(platform, revision) AS platform_,
+            argMax(candidates, revision) AS evidence
+          FROM install_attributions
+          WHERE tenant_id = {tenantId:String} AND app_id IN {appIds:Array(String)} AND ${where}
+          GROUP BY app_id, install_id ${having}`;
+
+/** Ad group and creative of engagements that won, by event id. */
+export const winners = `
+        SELECT app_id, event_id, any(adgroup_id) AS adgroup, any(creative_id) AS creative
+        FROM events
+        WHERE ${eventScope} AND event_kind IN ${engagementKinds}
+          AND event_id IN (SELECT touchpoint_id FROM install_attributions
+            WHERE tenant_id = {tenantId:String} AND app_id IN {appIds:Array(String)} AND touchpoint_id != ''
+              AND installed_at >= ${timeParam('lookbackMs')} AND installed_at < ${timeParam('toMs')})
+        GROUP BY app_id, event_id`;
+
+/** The campaign that brought each device's latest new install; `devices` narrows whom it is asked of. */
+function originsOf(plan: ReportPlan, devices: string): string {
+  const won = winnerDimensions.some((name) => plan.columns.includes(name));
+  const origin = `
+        SELECT app_id, device, argMax(campaign_, installed) AS origin, argMax(touch, installed) AS touch
+        FROM (${decisions(`installed_at >= ${timeParam('lookbackMs')} ${devices}`, "HAVING decided = 'install'")})
+        GROUP BY app_id, device`;
+  if (!won) return origin;
+  return `SELECT o.app_id AS app_id, o.device AS device, o.origin AS origin, w.adgroup AS adgroup, w.creative AS creative
+        FROM (${origin}) AS o LEFT JOIN (${winners}) AS w ON w.app_id = o.app_id AND w.event_id = o.touch`;
+}
+
+/** What people do, by the campaign that brought them; engagements by the one they name. Rows, summed by device first. */
+export function attributedFacts(plan: ReportPlan, source: 'activity' | 'people'): string {
+  const bases = ofSource(plan, source);
+  const people = source === 'people';
+  const kinds = people ? `AND event_kind NOT IN ${engagementKinds}` : kindsOf(bases);
+  const own = bases.includes('EVENTS');
+  const ownColumn = (column: string) => (own ? `if(event_kind IN ${engagementKinds}, ${column}, '')` : "''");
+  const where = `${eventScope} ${kinds} ${pushed(plan, (name) => eventColumns[name])} AND ${rowRange}`;
+  const dims = rowDimensions(plan);
+  const slot = 'toDateTime(occurred_at)';
+  const payers = bases.length > 0 && kinds !== '' && !bases.includes('SESSIONS') && !people;
+  const rows = `
+        SELECT app_id, device_key, event_kind, ${bucketOf(plan, 'app_id', slot)} AS bucket_, ${ownColumn('campaign_id')} AS own_,
+          ${dims.map((name) => `${winnerDimensions.includes(name as never) ? ownColumn(eventColumns[name]!) : eventColumns[name]} AS r_${name},`).join(' ')}
+          ${money(plan) ? `revenue_currency AS cur_, ${rateDayOf(plan, slot)} AS day_,` : ''}
+          count() AS n, sum(revenue_amount) AS amount
+        FROM events WHERE ${where}
+        GROUP BY app_id, device_key, event_kind, bucket_, own_${dims.map((name) => `, r_${name}`).join('')}${money(plan) ? ', cur_, day_' : ''}`;
+  const engaged = `event_kind IN ${engagementKinds}`;
+  const origin = (won: string, ownName: string) => (own ? `if(${engaged}, ${ownName}, ${won})` : won);
+  return `
+      SELECT ${columnsOf(plan, {
+        app: 'a.app_id',
+        bucket: 'bucket_',
+        campaign: origin('o.origin', 'own_'),
+        dimension: (name) =>
+          name === 'AD_GROUP'
+            ? origin('o.adgroup', 'r_AD_GROUP')
+            : name === 'CREATIVE'
+              ? origin('o.creative', 'r_CREATIVE')
+              : `r_${name}`,
+        ...(bases.includes('REVENUE') ? { currency: 'cur_', day: 'day_' } : {}),
+        measures: people ? { PEOPLE: 'uniqExactState(a.device_key)' } : pick(activityMeasures, bases),
+      })}
+      FROM (${rows}) AS a
+      LEFT JOIN (${originsOf(plan, payers ? `AND device_key IN (SELECT device_key FROM events WHERE ${where})` : '')}) AS o
+        ON o.app_id = a.app_id AND o.device = a.device_key
+      GROUP BY ${keysOf(plan)}`;
+}
+
+/** Distinct devices can't be summed from a projection: rows of the range. */
+export function peopleFacts(plan: ReportPlan): string {
+  if (plan.byCampaign) return attributedFacts(plan, 'people');
+  return `
+      SELECT ${columnsOf(plan, {
+        bucket: bucketOf(plan, 'app_id', 'toDateTime(occurred_at)'),
+        dimension: (name) => eventColumns[name],
+        measures: { PEOPLE: 'uniqExactState(device_key)' },
+      })}
+      FROM events
+      WHERE ${eventScope} AND event_kind NOT IN ${engagementKinds} ${pushed(plan, (name) => eventColumns[name])} AND ${rowRange}
+      GROUP BY ${keysOf(plan)}`;
+}
