@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { chmod, chown, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { freePorts, killHard, until } from './family.testing.ts';
 
@@ -119,7 +119,8 @@ export async function startPostgres(dir: string, bin: string): Promise<TestServe
   const isRoot = process.getuid?.() === 0;
   const own = isRoot ? await idsOf('postgres') : null;
   if (own) {
-    await chmod(dir, 0o755);
+    // A temporary folder is its maker's alone; the other user has to pass through it.
+    for (const passed of [dirname(dir), dir]) await chmod(passed, 0o711);
     await chown(data, own.uid, own.gid);
   }
   const asOwner = (program: string, args: readonly string[]) =>
