@@ -8,14 +8,15 @@ import { openEmbeddedProduct, openProductOfRoles, type Product } from './product
 
 const postgresUrl = process.env['TRIBUTARY_TEST_POSTGRES_URL'];
 const redisUrl = process.env['TRIBUTARY_TEST_REDIS_URL'];
+const kafkaBrokers = process.env['TRIBUTARY_TEST_KAFKA_BROKERS'];
 
 describe('as one process family on embedded stores', () => describeProduct(openEmbeddedProduct));
 
-if (postgresUrl && redisUrl) {
-  describe('as separate roles with Postgres and Redis', () =>
-    describeProduct(() => openProductOfRoles({ postgresUrl, redisUrl })));
+if (postgresUrl && redisUrl && kafkaBrokers) {
+  describe('as separate roles with Kafka, Postgres and Redis', () =>
+    describeProduct(() => openProductOfRoles({ postgresUrl, redisUrl, kafkaBrokers, consumers: 2 })));
 } else {
-  describe.skip('as separate roles with Postgres and Redis [needs TRIBUTARY_TEST_POSTGRES_URL and TRIBUTARY_TEST_REDIS_URL]', () => {
+  describe.skip('as separate roles with Kafka, Postgres and Redis [needs TRIBUTARY_TEST_KAFKA_BROKERS, …POSTGRES_URL and …REDIS_URL]', () => {
     it('is not run', () => undefined);
   });
 }

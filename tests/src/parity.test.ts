@@ -4,12 +4,13 @@ import { openEmbeddedProduct, openProductOfRoles, type Product } from './product
 
 const postgresUrl = process.env['TRIBUTARY_TEST_POSTGRES_URL'];
 const redisUrl = process.env['TRIBUTARY_TEST_REDIS_URL'];
+const kafkaBrokers = process.env['TRIBUTARY_TEST_KAFKA_BROKERS'];
 
 /** Titles of questions whose answer is a fault, on purpose. */
 const faulty = /^(an unknown|a missing argument|a broken document|a range|a page)/;
 
-if (postgresUrl === undefined || redisUrl === undefined)
-  describe.skip('parity [needs TRIBUTARY_TEST_POSTGRES_URL and TRIBUTARY_TEST_REDIS_URL]', () =>
+if (postgresUrl === undefined || redisUrl === undefined || kafkaBrokers === undefined)
+  describe.skip('parity [needs TRIBUTARY_TEST_KAFKA_BROKERS, …POSTGRES_URL and …REDIS_URL]', () =>
     it('is not run', () => undefined));
 else
   describe('the embedded and the server form', () => {
@@ -28,7 +29,7 @@ else
 
     beforeAll(async () => {
       embedded = await answersFrom(openEmbeddedProduct);
-      servers = await answersFrom(() => openProductOfRoles({ postgresUrl, redisUrl }));
+      servers = await answersFrom(() => openProductOfRoles({ postgresUrl, redisUrl, kafkaBrokers }));
     }, 600_000);
 
     it('are asked fifty questions', () => expect(questions.length).toBeGreaterThanOrEqual(50));
