@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join, relative } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Logger } from '@tributary/platform/logger';
 
 const webDir = fileURLToPath(new URL('../../web', import.meta.url));
@@ -16,7 +16,7 @@ const buildTimeoutMs = 300_000;
 
 /** Hash of everything that the build reads, so that a changed source is built again and an unchanged one is not. */
 async function sourceHash(): Promise<string> {
-  const hash = createHash('sha256');
+  const hash = createHash('sha256').update('with trusted documents');
   const entries = await readdir(webDir, { recursive: true, withFileTypes: true });
   const files = entries
     .filter((entry) => entry.isFile())
@@ -47,12 +47,36 @@ export async function ensureConsole(logger: Logger): Promise<{ readonly built: b
   try {
     if (await isBuilt()) return { built: false };
     await runBuild(logger);
+    await writeTrustedDocuments();
     await writeFile(stampFile, wanted);
     return { built: true };
   } finally {
     await unlock();
   }
 }
+
+/**
+ * The console's operations by the hash of their text, as its client sends them: sessions may run these and no others. Every document
+ * that a feature's `queries.ts` exports is one.
+ */
+async function writeTrustedDocuments(): Promise<void> {
+  const { formatDocument, stringifyDocument } = await import('urql');
+  const features = join(webDir, 'src/features');
+  const manifest: Record<string, string> = {};
+  for (const feature of await readdir(features)) {
+    const file = join(features, feature, 'queries.ts');
+    if (!existsSync(file)) continue;
+    for (const exported of Object.values((await import(pathToFileURL(file).href)) as Record<string, unknown>)) {
+      if (!isDocument(exported)) continue;
+      const text = stringifyDocument(formatDocument(exported) as Parameters<typeof stringifyDocument>[0]);
+      manifest[createHash('sha256').update(text).digest('hex')] = text;
+    }
+  }
+  await writeFile(join(consoleDir, 'trusted-documents.json'), JSON.stringify(manifest, null, 1));
+}
+
+const isDocument = (value: unknown): value is Parameters<typeof import('urql').formatDocument>[0] =>
+  typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'Document';
 
 /** One build at a time in this checkout: families that start at once wait for it. The lock of a process that ended is taken over. */
 async function lockBuild(): Promise<() => Promise<void>> {

@@ -34,6 +34,10 @@ describe('the command line', () => {
       'backup',
       'restore',
       'dead-letters',
+      'replay',
+      'rebuild',
+      'export-app',
+      'import-app',
       'simulate',
     ]);
     for (const command of program.commands) {

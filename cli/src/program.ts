@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import type { DeadLetterSelection } from './dead-letters.ts';
 import { type InitGiven, platforms } from './init-given.ts';
 import { ownUrl } from './own-url.ts';
+import { addReplayCommands } from './replay-commands.ts';
 import { parseRoles, roleNames, serveRoles } from './serve-roles.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -158,6 +159,8 @@ export function buildProgram(env: Env): Command {
         await replayFromCli(configOf(env, overlayOf(command)), replay, print);
       },
     );
+
+  addReplayCommands(program, { withSettings, configOf: (command) => configOf(env, overlayOf(command)), print });
 
   withSettings(program.command('simulate').description("post the demo world's traffic to a collector until stopped"))
     .option('--rate <events>', 'events per second', wholeNumber, 12)

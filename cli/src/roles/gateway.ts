@@ -25,10 +25,17 @@ export async function buildGateway(
   ready: () => Promise<ReadyReport>,
 ): Promise<Gateway> {
   const { config, clock, logger, metrics } = ports;
-  const [directory, signingSecret] = await Promise.all([ports.directory(), ports.signingSecret()]);
+  const [directory, signingSecret, cache, liveBus] = await Promise.all([
+    ports.directory(),
+    ports.signingSecret(),
+    ports.cache(),
+    ports.liveBus(),
+  ]);
   const gateway = await createGateway({
     config,
     directory,
+    cache,
+    liveBus,
     clock,
     logger,
     signingSecret,
