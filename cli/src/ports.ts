@@ -83,7 +83,7 @@ export function createPorts(config: Config, role: string): Ports {
     signingSecret: () => readOrCreateSigningSecret(config),
     liveBus: once('live bus', () => openLiveBus(config, { ...told, ipc: process.send !== undefined })),
     cache: once('cache', () => openCache(config, told)),
-    eventLog: once('event log', () => openEventLog(config, told)),
+    eventLog: once('event log', () => untilReachable('event log', logger, () => openEventLog(config, told))),
     warehouse: once('warehouse', async () => {
       const warehouse = await openWarehouse(config, told);
       await untilReachable('warehouse', logger, () => migrateWarehouse(config));
@@ -106,6 +106,8 @@ export function createPorts(config: Config, role: string): Ports {
 
 const reachableWithinMs = 120_000;
 
+const awayCodes: ReadonlySet<unknown> = new Set(['WAREHOUSE_UNAVAILABLE', 'RELATIONAL_UNAVAILABLE', 'LOG_UNAVAILABLE']);
+
 /** Tries until it works: roles start in any order, so a store that isn't there yet is waited for, and it is said. */
 async function untilReachable<T>(name: string, logger: Logger, work: () => Promise<T>): Promise<T> {
   const giveUpAt = Date.now() + reachableWithinMs;
@@ -114,8 +116,7 @@ async function untilReachable<T>(name: string, logger: Logger, work: () => Promi
       return await work();
     } catch (error) {
       const code = (error as { code?: unknown }).code;
-      const waiting = code === 'WAREHOUSE_UNAVAILABLE' || code === 'RELATIONAL_UNAVAILABLE';
-      if (!waiting || Date.now() > giveUpAt) throw error;
+      if (!awayCodes.has(code) || Date.now() > giveUpAt) throw error;
       if (attempt % 20 === 1) logger.info({ store: name }, 'waiting for the store');
       await new Promise((resolve) => setTimeout(resolve, 250));
     }

@@ -47,6 +47,15 @@ describe('the command line', () => {
   });
 });
 
+it('takes a setting behind the name of a subcommand, also where the command above has it too', async () => {
+  const parse = buildProgram({}).parseAsync(
+    ['replay', 'drop', '20261120120000000', '--data-dir', '/d', '--port', 'x'],
+    { from: 'user' },
+  );
+  // The port is refused because it was read; nothing was opened.
+  await expect(parse).rejects.toThrow(/TRIBUTARY_PORT/);
+});
+
 describe('ownUrl', () => {
   it.each([
     ['127.0.0.1', 'http://127.0.0.1:1'],

@@ -36,7 +36,8 @@ function withSettings(command: Command): Command {
 
 /** What the options say, as variables. */
 function overlayOf(command: Command): Record<string, string> {
-  const given = command.opts() as Record<string, unknown>;
+  // A command above that has the same options takes them, wherever they stand.
+  const given = command.optsWithGlobals() as Record<string, unknown>;
   const overlay: Record<string, string> = {};
   for (const [flags, , variable] of settingOptions) {
     const name = flags.slice(2, flags.indexOf(' ')).replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());

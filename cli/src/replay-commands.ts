@@ -54,8 +54,6 @@ function addReplay(program: Command, { withSettings, configOf, print }: CommandF
       print,
     );
   });
-  // Options behind a subcommand's name are the subcommand's.
-  replay.enablePositionalOptions();
   withSettings(replay.command('list').description('the versions of the events that there are')).action(
     async (_given, command: Command) => (await import('./replay.ts')).runReplayList(configOf(command), print),
   );

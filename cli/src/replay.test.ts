@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { jest } from '@jest/globals';
 import { lockDataDir } from '@tributary/platform/data-dir-lock';
 import { openDirectoryPublisher } from '@tributary/platform/open';
 import { type Config, loadConfig } from '@tributary/schema';
@@ -15,6 +16,9 @@ import { type CommandStores, openCommandStores, startPrivateWarehouse } from './
 const given = { fromMs: noon - 1_000, toMs: noon + 1_000, appId: null, source: 'log', dryRun: false };
 const events = [anEvent('one'), anEvent('two'), anEvent('other', { received_at: noon - 3_600_000 })];
 const all = ['app_a/one', 'app_a/other', 'app_a/two'];
+
+// Each command starts a warehouse of its own.
+jest.setTimeout(120_000);
 
 describe('the commands on the data directory', () => {
   let dir: string;

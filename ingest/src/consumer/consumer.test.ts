@@ -52,6 +52,22 @@ const isReady = (consumer: Consumer) =>
   );
 
 describe('createConsumer', () => {
+  it('waits for a log that is away when it starts', async () => {
+    const log = createMemoryEventLog(2);
+    let refusals = 2;
+    const eventLog: EventLog = {
+      ...log,
+      openReader: async (options: LogReaderOptions) => {
+        if (refusals-- > 0) throw new CodedError('LOG_UNAVAILABLE');
+        return log.openReader(options);
+      },
+    };
+    const { consumer } = setUp({ eventLog });
+    await consumer.start();
+    await until(() => isReady(consumer));
+    await consumer.dispose();
+  });
+
   it('is ready once it has its partitions and their ids, and not before or after', async () => {
     const { consumer } = setUp();
     await expect(consumer.ready()).rejects.toMatchObject({ code: 'NOT_READY' });

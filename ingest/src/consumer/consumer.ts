@@ -88,14 +88,27 @@ export function createConsumer(deps: ConsumerDeps): Consumer {
     live.dispose();
   }
 
+  /** A broker that is restarting finds no coordinator for a while; that is no reason to end. */
+  async function openReader(): Promise<LogReader> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await eventLog.openReader({
+          group: settings.group,
+          onAssigned: async (assigned) => loop.assign(assigned),
+          onRevoked: (partitions) => loop.revoke(partitions),
+        });
+      } catch (error) {
+        if (!(error instanceof CodedError) || error.code !== 'LOG_UNAVAILABLE' || disposing) throw error;
+        if (attempt % 20 === 1) logger.warn({ err: error }, 'the event log is away; waiting for it');
+        await new Promise((resolve) => setTimeout(resolve, 250));
+      }
+    }
+  }
+
   return {
     async start() {
       if (reader || disposing) throw new CodedError('INTERNAL', { message: 'A consumer starts once.' });
-      reader = await eventLog.openReader({
-        group: settings.group,
-        onAssigned: async (assigned) => loop.assign(assigned),
-        onRevoked: (partitions) => loop.revoke(partitions),
-      });
+      reader = await openReader();
       loop.run(reader, eventLog.partitionCount);
       upkeep = startUpkeep({
         eventLog,

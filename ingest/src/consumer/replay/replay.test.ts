@@ -263,7 +263,6 @@ describe('replay on the embedded stores', () => {
           await append(named('gate-', 5), noon + 2 * hourMs);
           live = 3;
         }
-        await append(named('gate-', 5), noon + 2 * hourMs), (live = 3);
         return warehouse.query(definition, params, options);
       }) as Warehouse['query'],
     };

@@ -23,7 +23,8 @@ export async function* readLog(eventLog: EventLog, group: string, range: ReplayR
     // Empty, and something was there once: nobody can say that it was not of the range.
     else if (nextOffset > 0n) throw notHeld(partition, null);
   }
-  const trimmed = new Set(ends.filter(({ firstOffset }) => firstOffset > 0n).map(({ partition }) => partition));
+  // The offset that must come next, where nothing was dropped: retention goes on while this reads.
+  const due = new Map(ends.map(({ partition }) => [partition, 0n]));
   if (left.size === 0) return;
   const reader = await eventLog.openReader({ group });
   try {
@@ -34,9 +35,9 @@ export async function* readLog(eventLog: EventLog, group: string, range: ReplayR
       else if (Date.now() - heardAt > silenceMs)
         throw new CodedError('LOG_UNAVAILABLE', { message: 'The log fell silent.' });
       for (const { partition, offset, header } of records) {
-        if (trimmed.delete(partition) && blockTimeOf(header.blockId) > range.fromMs) {
-          throw notHeld(partition, blockTimeOf(header.blockId));
-        }
+        const madeAtMs = blockTimeOf(header.blockId);
+        if (offset > (due.get(partition) ?? 0n) && madeAtMs > range.fromMs) throw notHeld(partition, madeAtMs);
+        due.set(partition, offset + 1n);
         const end = left.get(partition);
         if (end !== undefined && offset + 1n >= end) left.delete(partition);
       }
