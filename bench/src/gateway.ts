@@ -66,8 +66,8 @@ async function measureThroughput(
   gateways: ReadonlyMap<Peer, Server>,
   expected: string,
 ): Promise<Rates> {
-  const roundMs = options.quick ? 2_500 : 5_000;
-  const rounds = options.quick ? 3 : 7;
+  const roundMs = options.quick ? 2_500 : 4_000;
+  const rounds = options.quick ? 3 : 5;
   const rates = new Map<Peer, Sample[]>([...gateways.keys()].map((peer) => [peer, []]));
   for (const [peer, server] of gateways) await load(peer, server, expected, 1_500);
   for (let round = 0; round < rounds; round += 1) {
@@ -226,7 +226,7 @@ async function measureCached(
     return { ...result, cpuUs: (((await cpuMs()) - before) * 1_000) / sent };
   };
   const [ours, theirs] = [[], []] as [Awaited<ReturnType<typeof run>>[], Awaited<ReturnType<typeof run>>[]];
-  for (let round = 0; round < (options.quick ? 3 : 7); round += 1) {
+  for (let round = 0; round < (options.quick ? 3 : 5); round += 1) {
     ours.push(await run(server));
     theirs.push(await run(bare));
     options.log(

@@ -1,3 +1,4 @@
+import type { BlobStore } from '@tributary/platform/blob-store';
 import type { Cache } from '@tributary/platform/cache';
 import { type Clock, systemClock } from '@tributary/platform/clock';
 import { lockDataDir } from '@tributary/platform/data-dir-lock';
@@ -6,10 +7,19 @@ import type { EventLog } from '@tributary/platform/event-log';
 import type { LiveBus } from '@tributary/platform/live-bus';
 import { createLogger, type Logger } from '@tributary/platform/logger';
 import { createMetrics, type Metrics } from '@tributary/platform/metrics';
-import { openCache, openDirectory, openEventLog, openLiveBus, openWarehouse } from '@tributary/platform/open';
+import {
+  openBlobStore,
+  openCache,
+  openDirectory,
+  openEventLog,
+  openLiveBus,
+  openWarehouse,
+  openWarehouseStreamsOf,
+} from '@tributary/platform/open';
 import { readOrCreateSigningSecret } from '@tributary/platform/signing-secret';
 import type { Warehouse } from '@tributary/platform/warehouse';
 import { migrateWarehouse } from '@tributary/platform/warehouse/migrate';
+import type { WarehouseStreams } from '@tributary/platform/warehouse/stream';
 import { openRelational, type Relational } from '@tributary/prisma/client';
 import { createRelationalDirectory } from '@tributary/prisma/directory';
 import { migrateRelational } from '@tributary/prisma/migrate';
@@ -39,6 +49,10 @@ export interface Ports {
   warehouse(): Promise<Warehouse>;
   /** The same store for readers: as the user that may only read, where one is configured. */
   warehouseReader(): Promise<Warehouse>;
+  /** Answers of the warehouse as files, by the same user as `warehouseReader`. */
+  warehouseStreams(): Promise<WarehouseStreams>;
+  /** Files of exports. */
+  blobs(): Promise<BlobStore>;
   /** Reachable and migrated when resolved. Embedded, only one process may ask for it. */
   relational(): Promise<Relational>;
   directory(): Promise<Directory>;
@@ -93,6 +107,8 @@ export function createPorts(config: Config, role: string): Ports {
       await ports.warehouse();
       return openWarehouse(config, { ...told, reader: true });
     }),
+    warehouseStreams: once('warehouse streams', () => openWarehouseStreamsOf(config)),
+    blobs: once('blob store', () => openBlobStore(config)),
     relational,
     directory: once('directory', () =>
       openDirectory(config, {

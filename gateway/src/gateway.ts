@@ -34,6 +34,7 @@ import { listenOn, type OpsHandler, opsPaths, pathOf, serverOptions, stopServer 
 import { createSameOrigin } from './transport/origin.ts';
 import { requestIdOf, sendError } from './transport/respond.ts';
 import { createSessionRoutes } from './transport/session-routes.ts';
+import { webRoute } from './transport/web-route.ts';
 
 export interface GatewayDeps {
   readonly config: Pick<Config, 'host' | 'publicUrl'> & { readonly ports: Pick<Config['ports'], 'gateway'> };
@@ -49,6 +50,8 @@ export interface GatewayDeps {
   readonly opsHandler?: OpsHandler;
   /** The console's files; null or absent = none. */
   readonly staticSite?: { readonly dir: string } | null;
+  /** Answers `/exports/…`: files that a signed link gives the right to. Absent = there are none. */
+  readonly downloads?: (request: Request) => Promise<Response>;
   readonly metrics?: Metrics;
   /** Holds cost buckets, answers and registered documents for all gateways. Default: one of this process. */
   readonly cache?: Cache;
@@ -148,12 +151,13 @@ export async function createGateway(deps: GatewayDeps): Promise<Gateway> {
   metrics.observe(stats);
   let disposing: Promise<void> | null = null;
 
+  const downloads = deps.downloads ? webRoute(deps.downloads) : fallbackRoute(null);
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const requestId = requestIdOf(request);
     const path = pathOf(request);
     // The busiest path writes all its headers at once, which is cheaper.
     if (path !== '/graphql') response.setHeader('x-request-id', requestId);
-    const route = transports.routes.get(path) ?? fallbackRoute(site);
+    const route = transports.routes.get(path) ?? (path.startsWith('/exports/') ? downloads : fallbackRoute(site));
     Promise.resolve(route(request, response, requestId)).catch((error: unknown) => {
       logger.error({ err: error, requestId }, 'a request failed');
       sendError(response, new CodedError('INTERNAL'), requestId);

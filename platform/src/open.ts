@@ -8,6 +8,7 @@ import type { EventLog } from './event-log.ts';
 import type { LiveBus } from './live-bus.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
+import type { WarehouseStreams } from './warehouse/stream.ts';
 import type { Warehouse } from './warehouse.ts';
 
 /**
@@ -112,18 +113,20 @@ export async function openWarehouse(
   config: Config,
   { logger, reader = false }: OpenOptions & { readonly reader?: boolean } = {},
 ): Promise<Warehouse> {
-  const { url, database } = config.warehouse;
-  const readOnly = reader && config.warehouseReader !== null;
-  const { user, password } = readOnly ? config.warehouseReader : config.warehouse;
   const { openClickHouseWarehouse } = await import('./warehouse/clickhouse.ts');
-  return openClickHouseWarehouse({
-    url: url ?? `http://127.0.0.1:${config.ports.warehouse}`,
-    database,
-    user,
-    password,
-    readOnly,
-    ...(logger ? { logger } : {}),
-  });
+  const readOnly = reader && config.warehouseReader !== null;
+  return openClickHouseWarehouse({ ...locationOf(config, reader), readOnly, ...(logger ? { logger } : {}) });
+}
+
+/** Its answers as files, for exports; as the user that may only read, where one is configured. */
+export async function openWarehouseStreamsOf(config: Config): Promise<WarehouseStreams> {
+  const { openWarehouseStreams } = await import('./warehouse/stream.ts');
+  return openWarehouseStreams(locationOf(config, true));
+}
+
+function locationOf({ warehouse, warehouseReader, ports }: Config, reader: boolean) {
+  const { user, password } = reader && warehouseReader !== null ? warehouseReader : warehouse;
+  return { url: warehouse.url ?? `http://127.0.0.1:${ports.warehouse}`, database: warehouse.database, user, password };
 }
 
 /**

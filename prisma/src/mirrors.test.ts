@@ -6,6 +6,7 @@ import { createApp, createTenant } from './accounts.ts';
 import { createCampaign, recordCosts, removeCosts } from './campaigns.ts';
 import { withChange } from './changes.ts';
 import type { Relational } from './client.ts';
+import { syncFxMirror } from './fx-mirror.ts';
 import { rowsToMirror, startMirrors, syncMirrors } from './mirrors.ts';
 import { describeEachStore, type TestStore } from './relational.testing.ts';
 
@@ -25,6 +26,14 @@ const campaigns = defineQuery({
     WHERE tenant_id = {tenantId:String} ORDER BY name`,
   params: tenantOnly,
   row: z.object({ campaign_id: z.string(), name: z.string(), network: z.string(), partner_id: z.string() }),
+});
+
+const rates = defineQuery({
+  name: 'test_rates',
+  sql: `SELECT concat(from_currency, '/', to_currency) AS pair, toString(day) AS on_day, toString(rate) AS rate FROM fx_rates_mirror FINAL
+    WHERE tenant_id = {tenantId:String}`,
+  params: tenantOnly,
+  row: z.object({ pair: z.string(), on_day: z.string(), rate: z.string() }),
 });
 
 const quiet = { logger: pino({ level: 'silent' }), clock: { now: () => 0 }, liveBus: {} as never };
@@ -67,6 +76,24 @@ describeEachStore('mirrors of campaigns and costs', (openStore) => {
     ]);
     expect(await readCosts()).toEqual(['2026-11-01 10.5', '2026-11-02 0.000001']);
     expect(await syncMirrors({ relational, warehouse })).toEqual({ campaigns: 0, costs: 0 });
+  });
+
+  it('show dated rates, written once, and a corrected one', async () => {
+    const set = (rate: string) =>
+      relational.client.fxRate.upsert({
+        where: { tenantId_from_to_day: { tenantId, from: 'EUR', to: 'USD', day: new Date('2026-11-01') } },
+        create: { id: 'fx_1', tenantId, day: new Date('2026-11-01'), from: 'EUR', to: 'USD', rate },
+        update: { rate },
+      });
+    const shown = async () =>
+      (await warehouse.query(rates, { tenantId })).map(({ pair, on_day, rate }) => `${pair} ${on_day} ${Number(rate)}`);
+    await set('1.081234567891');
+    expect(await syncFxMirror({ relational, warehouse })).toBe(1);
+    expect(await shown()).toEqual(['EUR/USD 2026-11-01 1.081234567891']);
+    expect(await syncFxMirror({ relational, warehouse })).toBe(0);
+    await set('1.09');
+    expect(await syncFxMirror({ relational, warehouse })).toBe(1);
+    expect(await shown()).toEqual(['EUR/USD 2026-11-01 1.09']);
   });
 
   it('show a changed figure, 0 for a removed one, and the figure again when it comes back', async () => {

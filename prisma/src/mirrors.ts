@@ -6,6 +6,7 @@ import { trimDecimal } from '@tributary/schema';
 import { z } from 'zod';
 import { readCount, watchChanges } from './changes.ts';
 import type { Relational, RelationalReader } from './client.ts';
+import { syncFxMirror } from './fx-mirror.ts';
 
 const paramsOfApp = z.object({ tenantId: z.string(), appId: z.string() });
 
@@ -207,7 +208,9 @@ export async function startMirrors(options: {
     pollMs: options.pollMs ?? 1_000,
     onChange: async () => {
       const { campaigns, costs } = await syncMirrors({ relational, warehouse });
-      if (campaigns + costs > 0) logger.info({ campaigns, costs }, 'mirrors of campaigns and costs brought up to date');
+      const rates = await syncFxMirror({ relational, warehouse });
+      if (campaigns + costs + rates > 0)
+        logger.info({ campaigns, costs, rates }, 'mirrors of campaigns, costs and rates brought up to date');
     },
     onFault: (err) => logger.error({ err }, 'the mirrors could not be brought up to date; trying again'),
   });

@@ -47,6 +47,7 @@ export function randomOf(seed: number): () => number {
 
 const kinds = ['session', 'purchase', 'refund', 'ad_revenue', 'custom', 'click', 'impression', 'install'] as const;
 
+/** Long because rows and facts of one thing are made side by side, where they can be compared. */
 export function makeWorld(seed: number, range: { readonly fromMs: number; readonly toMs: number }): World {
   const random = randomOf(seed);
   const pick = <T>(values: readonly T[]): T => values[Math.floor(random() * values.length)] as T;

@@ -186,7 +186,8 @@ type Waiter<T> = { resolve(result: IteratorResult<StreamBatch<T>>): void; reject
 
 /**
  * One reader's iterator, by hand: an async generator's `return()` would wait for its pending `next()`. It reads only when
- * asked until it has caught up, so a backlog of any length takes no memory; then the tail fills its bounded queue.
+ * asked until it has caught up, so a backlog of any length takes no memory; then the tail fills its bounded queue. Long
+ * because its parts share one small state: who waits, what is queued, where it is.
  */
 function createReader<T>(deps: ReaderDeps<T>): {
   readonly iterator: AsyncIterableIterator<StreamBatch<T>>;

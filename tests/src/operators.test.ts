@@ -130,7 +130,67 @@ describe('an operator', () => {
         },
       },
     );
-    expect(replayDeadLetters).toMatchObject({ userErrors: [], results: [{ verdict: "ACCEPTED" }] });
+    expect(replayDeadLetters).toMatchObject({ userErrors: [], results: [{ verdict: 'ACCEPTED' }] });
     await until(async () => (await eventsOf('by graph')).events.edges.length === 1);
   }, 60_000);
+
+  it('sets rates of exchange, and reports and exports are in one currency', async () => {
+    const today = new Date().toISOString().slice(0, 10);
+    const { setFxRates } = await ask<{ setFxRates: { userErrors: unknown[] } }>(
+      `mutation ($input: SetFxRatesInput!) { setFxRates(input: $input) { userErrors { code message } } }`,
+      {
+        input: {
+          idempotencyKey: randomUUID(),
+          rates: [
+            { day: new Date(Date.now() - 86_400_000).toISOString().slice(0, 10), from: 'EUR', to: 'USD', rate: '1.25' },
+            { day: today, from: 'EUR', to: 'USD', rate: '1.25' },
+          ],
+        },
+      },
+    );
+    expect(setFxRates.userErrors).toEqual([]);
+    const sold = (currency: string) => ({
+      event_name: 'purchase',
+      event_id: randomUUID(),
+      anonymous_id: 'buyer',
+      occurred_at: Date.now(),
+      revenue_amount: '4.00',
+      revenue_currency: currency,
+    });
+    await post(made.writeKey, { batch: [sold('EUR'), sold('EUR'), sold('USD')] });
+    const question = { appIds: [made.appId], metrics: ['REVENUE'], dimensions: ['EVENT_NAME'], range: { lastDays: 1 } };
+    await until(async () => {
+      const { report } = await ask<{
+        report: { edges: { node: { eventName: string; revenue: { amount: string } } }[] };
+      }>(
+        `query ($appIds: [ID!]!, $metrics: [ReportMetric!]!, $dimensions: [ReportDimension!]!, $range: TimeRange!) {
+           report(appIds: $appIds, metrics: $metrics, dimensions: $dimensions, range: $range) { currency edges { node { eventName revenue { amount currency } } } } }`,
+        question,
+      );
+      const amount = report.edges.find(({ node }) => node.eventName === 'purchase')?.node.revenue.amount;
+      if (amount !== '14') throw new Error(`purchases of ${amount}, not of 2 × 4 EUR × 1.25 + 4 USD`);
+      return true;
+    }, 30_000);
+
+    const { exportReport } = await ask<{ exportReport: { job: { id: string }; userErrors: unknown[] } }>(
+      `mutation ($input: ExportReportInput!) { exportReport(input: $input) { job { id } userErrors { code message } } }`,
+      { input: { ...question, format: 'CSV', idempotencyKey: randomUUID() } },
+    );
+    const url = await until(async () => {
+      const { exportJob } = await ask<{ exportJob: { state: string; downloadUrl: string | null } }>(
+        `query ($id: ID!) { exportJob(id: $id) { state downloadUrl errorCode errorMessage } }`,
+        { id: exportReport.job.id },
+      );
+      if (exportJob.state === 'FAILED') throw new Error(JSON.stringify(exportJob));
+      return exportJob.downloadUrl;
+    }, 30_000);
+    const here = new URL(new URL(url).pathname + new URL(url).search, family.gatewayUrl);
+    const whole = await (await fetch(here)).text();
+    expect(whole).toMatch(/purchase.*14/);
+    const rest = await fetch(here, { headers: { range: `bytes=${whole.length - 5}-` } });
+    expect([rest.status, await rest.text()]).toEqual([206, whole.slice(-5)]);
+    const forged = new URL(here);
+    forged.searchParams.set('token', 'x');
+    expect((await fetch(forged)).status).toBe(404);
+  }, 90_000);
 });

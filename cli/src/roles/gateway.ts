@@ -31,6 +31,8 @@ export async function buildGateway(
     ports.cache(),
     ports.liveBus(),
   ]);
+  const blobs = await ports.blobs();
+  const { createExportHandler } = await import('@tributary/subgraphs/events');
   const gateway = await createGateway({
     config,
     directory,
@@ -42,6 +44,7 @@ export async function buildGateway(
     subgraphs,
     metrics,
     staticSite: { dir: consoleDir },
+    downloads: createExportHandler({ blobs, signingSecret, clock }),
     opsHandler: createOpsHandler({ role: 'gateway', ready, metrics }),
   });
   ports.disposal.add('gateway', () => gateway.dispose());

@@ -39,6 +39,7 @@ export async function buildSubgraph(ports: Ports, name: SubgraphName): Promise<S
       return (await import('@tributary/subgraphs/events')).createEventsSubgraph(deps, {
         writer: await ports.warehouse(),
         replayEvent: replayOn(ports),
+        exports: { blobs: await ports.blobs(), streams: await ports.warehouseStreams() },
       });
     case 'attribution':
       return (await import('@tributary/subgraphs/attribution')).createAttributionSubgraph(deps);

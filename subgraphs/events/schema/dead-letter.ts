@@ -213,12 +213,20 @@ function addQueries(
   return Filter;
 }
 
-/** `DeadLetter`, its queries, and `Mutation.replayDeadLetters`. */
-export function addDeadLetters(kit: SubgraphKit, deps: SubgraphDeps, schema: DeadLetterSchema): void {
+interface ReplayInput {
+  appId: string;
+  ids?: string[] | null | undefined;
+  filter?: FilterInput | null | undefined;
+  fixes: FixInput[];
+  idempotencyKey: string;
+}
+
+function addReplayTypes(
+  kit: SubgraphKit,
+  Filter: ReturnType<typeof addQueries>,
+  Outcome: ReturnType<typeof addDeadLetterType>['Outcome'],
+) {
   const { builder } = kit;
-  const reader = createDeadLetterReader(deps.warehouse);
-  const { DeadLetter, Outcome } = addDeadLetterType(kit, schema);
-  const Filter = addQueries(kit, deps, reader, DeadLetter);
   const Fix = builder.inputRef<FixInput>('PayloadFix').implement({
     description: 'A change of the payload before it is replayed.',
     fields: (t) => ({
@@ -231,29 +239,21 @@ export function addDeadLetters(kit: SubgraphKit, deps: SubgraphDeps, schema: Dea
       remove: t.boolean({ required: true, defaultValue: false, description: 'True: what is there is removed.' }),
     }),
   });
-  const Input = builder
-    .inputRef<{
-      appId: string;
-      ids?: string[] | null;
-      filter?: FilterInput | null;
-      fixes: FixInput[];
-      idempotencyKey: string;
-    }>('ReplayDeadLettersInput')
-    .implement({
-      description: 'Which dead letters are replayed, and what is mended in each.',
-      fields: (t) => ({
-        appId: t.id({ required: true, description: 'The app.' }),
-        ids: t.idList({ description: `These, at most ${maxIds}. Either ids or filter.` }),
-        filter: t.field({ type: Filter, description: `Those that fit, the oldest ${maxIds}. Either ids or filter.` }),
-        fixes: t.field({
-          type: [Fix],
-          required: true,
-          defaultValue: [],
-          description: 'Made in each payload, in this order; at most 20.',
-        }),
-        idempotencyKey: t.string({ required: true, description: idempotencyKeyDescription }),
+  const Input = builder.inputRef<ReplayInput>('ReplayDeadLettersInput').implement({
+    description: 'Which dead letters are replayed, and what is mended in each.',
+    fields: (t) => ({
+      appId: t.id({ required: true, description: 'The app.' }),
+      ids: t.idList({ description: `These, at most ${maxIds}. Either ids or filter.` }),
+      filter: t.field({ type: Filter, description: `Those that fit, the oldest ${maxIds}. Either ids or filter.` }),
+      fixes: t.field({
+        type: [Fix],
+        required: true,
+        defaultValue: [],
+        description: 'Made in each payload, in this order; at most 20.',
       }),
-    });
+      idempotencyKey: t.string({ required: true, description: idempotencyKeyDescription }),
+    }),
+  });
   const Answer = builder.objectRef<ReplayAnswer>('ReplayDeadLettersPayload').implement({
     tag,
     description: 'What came of a replay.',
@@ -272,6 +272,16 @@ export function addDeadLetters(kit: SubgraphKit, deps: SubgraphDeps, schema: Dea
       }),
     }),
   });
+  return { Input, Answer };
+}
+
+/** `DeadLetter`, its queries, and `Mutation.replayDeadLetters`. */
+export function addDeadLetters(kit: SubgraphKit, deps: SubgraphDeps, schema: DeadLetterSchema): void {
+  const { builder } = kit;
+  const reader = createDeadLetterReader(deps.warehouse);
+  const { DeadLetter, Outcome } = addDeadLetterType(kit, schema);
+  const Filter = addQueries(kit, deps, reader, DeadLetter);
+  const { Input, Answer } = addReplayTypes(kit, Filter, Outcome);
   builder.mutationFields((t) => ({
     replayDeadLetters: t.field({
       type: Answer,
@@ -281,37 +291,49 @@ export function addDeadLetters(kit: SubgraphKit, deps: SubgraphDeps, schema: Dea
       resolve: async (_root, { input }, context): Promise<ReplayAnswer> => {
         requireScope(context, 'admin');
         try {
-          return await replay(input, context);
+          return await replay({ deps, schema, reader }, input as ReplayInput, context);
         } catch (error) {
           return { results: [], more: false, repeated: false, userErrors: toUserErrors(error) };
         }
       },
     }),
   }));
-  const refuse = (field: string, message: string): never => {
-    throw new CodedError('BAD_USER_INPUT', { message, details: { field } });
-  };
-  const replay = async (input: (typeof Input)['$inferInput'], context: SubgraphContext): Promise<ReplayAnswer> => {
-    const { tenantId, appId } = requireOwner(context, deps, input.appId);
-    const scope = { tenantId, appId };
-    const { ids, filter, idempotencyKey } = input;
-    if ((ids == null) === (filter == null)) refuse('ids', 'A replay takes ids or a filter.');
-    if (ids && (ids.length < 1 || ids.length > maxIds)) refuse('ids', `ids takes 1…${maxIds}.`);
-    if (idempotencyKey.length < 1 || idempotencyKey.length > 200)
-      refuse('idempotencyKey', 'idempotencyKey takes 1…200 characters.');
-    if (input.fixes.length > 20) refuse('fixes', 'fixes takes at most 20.');
-    const fixes = input.fixes.map(({ path, value, remove }) => ({ path, value: value ?? null, remove }));
-    checkFixes(fixes);
-    const { replayEvent } = schema;
-    if (!replayEvent) throw new CodedError('NOT_READY', { message: 'This part of the graph reaches no collector.' });
-    const found = filter
-      ? await reader.readIds(scope, filterOf(context, deps, filter), maxIds + 1)
-      : (ids ?? []).map((id) => parseNodeId(id)).flatMap((one) => (one.appId === appId ? [one.letterId] : []));
-    const { outcomes, repeated } = await replayDeadLetters(
-      { reader, warehouse: schema.writer, clock: deps.clock, replayEvent },
-      { scope, ids: found.slice(0, maxIds), fixes, idempotencyKey, question: [ids ?? null, filter ?? null, fixes] },
-    );
-    const results = outcomes.map((one) => ({ ...one, deadLetterId: nodeIdOf(appId, one.deadLetterId) }));
-    return { results, more: found.length > maxIds, repeated, userErrors: [] };
-  };
+}
+
+function refuse(field: string, message: string): never {
+  throw new CodedError('BAD_USER_INPUT', { message, details: { field } });
+}
+
+interface Replaying {
+  readonly deps: SubgraphDeps;
+  readonly schema: DeadLetterSchema;
+  readonly reader: DeadLetterReader;
+}
+
+async function replay(
+  { deps, schema, reader }: Replaying,
+  input: ReplayInput,
+  context: SubgraphContext,
+): Promise<ReplayAnswer> {
+  const { tenantId, appId } = requireOwner(context, deps, input.appId);
+  const scope = { tenantId, appId };
+  const { ids, filter, idempotencyKey } = input;
+  if ((ids == null) === (filter == null)) refuse('ids', 'A replay takes ids or a filter.');
+  if (ids && (ids.length < 1 || ids.length > maxIds)) refuse('ids', `ids takes 1…${maxIds}.`);
+  if (idempotencyKey.length < 1 || idempotencyKey.length > 200)
+    refuse('idempotencyKey', 'idempotencyKey takes 1…200 characters.');
+  if (input.fixes.length > 20) refuse('fixes', 'fixes takes at most 20.');
+  const fixes = input.fixes.map(({ path, value, remove }) => ({ path, value: value ?? null, remove }));
+  checkFixes(fixes);
+  const { replayEvent } = schema;
+  if (!replayEvent) throw new CodedError('NOT_READY', { message: 'This part of the graph reaches no collector.' });
+  const found = filter
+    ? await reader.readIds(scope, filterOf(context, deps, filter), maxIds + 1)
+    : (ids ?? []).map((id) => parseNodeId(id)).flatMap((one) => (one.appId === appId ? [one.letterId] : []));
+  const { outcomes, repeated } = await replayDeadLetters(
+    { reader, warehouse: schema.writer, clock: deps.clock, replayEvent },
+    { scope, ids: found.slice(0, maxIds), fixes, idempotencyKey, question: [ids ?? null, filter ?? null, fixes] },
+  );
+  const results = outcomes.map((one) => ({ ...one, deadLetterId: nodeIdOf(appId, one.deadLetterId) }));
+  return { results, more: found.length > maxIds, repeated, userErrors: [] };
 }
