@@ -1,5 +1,6 @@
 import { defineQuery, timeParam, type Warehouse } from '@tributary/platform/warehouse';
 import { trimDecimal } from '@tributary/schema';
+import { countPeopleSql } from '@tributary/schema/identity-sql';
 import { z } from 'zod';
 import type { TimeBounds } from '../src/kit.ts';
 import { addDecimals } from './domain/live.ts';
@@ -53,16 +54,18 @@ export const countsQuery = defineQuery({
   }),
 });
 
-/** Grain: app. Ordering key: app. Scan: rows of the range, three columns; identities can't be summed from a projection. */
+/** Grain: app. Ordering key: app. Scan: rows of the range, three columns, and the links of the apps; people can't be summed from a projection. */
 export const peopleQuery = defineQuery({
   name: 'events_people',
   sql: `
-    SELECT app_id AS appId, toFloat64(uniqExact(device_key)) AS people
-    FROM events
-    WHERE tenant_id = {tenantId:String} AND app_id IN {appIds:Array(String)} AND environment = 'production'
-      AND occurred_at >= ${timeParam('fromMs')} AND occurred_at < ${timeParam('toMs')}
-      AND event_kind NOT IN ${engagementKinds} AND ${partnerWall()}
-    GROUP BY app_id`,
+    SELECT app_id AS appId, people FROM (${countPeopleSql(
+      `SELECT DISTINCT app_id, device_key
+      FROM events
+      WHERE tenant_id = {tenantId:String} AND app_id IN {appIds:Array(String)} AND environment = 'production'
+        AND occurred_at >= ${timeParam('fromMs')} AND occurred_at < ${timeParam('toMs')}
+        AND event_kind NOT IN ${engagementKinds} AND ${partnerWall()}`,
+      ['app_id'],
+    )})`,
   params: z.object({ tenantId: z.string().min(1), appIds, fromMs: z.number(), toMs: z.number(), ...partnerParam }),
   row: z.object({ appId: z.string(), people: z.number() }),
 });

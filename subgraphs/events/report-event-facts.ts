@@ -1,5 +1,6 @@
 import { timeParam } from '@tributary/platform/warehouse';
 import { type ReportDimension, type ReportMetric, type ReportSource, reportMetric } from '@tributary/schema';
+import { linkedIdsSql } from '@tributary/schema/identity-sql';
 import type { ReportPlan } from './domain/report-plan.ts';
 import { edgeRows, engagementKinds, minute, quarter, signedAmount, wholeGrains } from './events-sql.ts';
 import {
@@ -152,24 +153,29 @@ export function attributedFacts(plan: ReportPlan, source: 'activity' | 'people')
               ? origin('o.creative', 'r_CREATIVE')
               : `r_${name}`,
         ...(bases.includes('REVENUE') ? { currency: 'cur_', day: 'day_' } : {}),
-        measures: people ? { PEOPLE: 'uniqExactState(a.device_key)' } : pick(activityMeasures, bases),
+        measures: people ? { PEOPLE: personState('a.device_key') } : pick(activityMeasures, bases),
       })}
       FROM (${rows}) AS a
       LEFT JOIN (${originsOf(plan, payers ? `AND device_key IN (SELECT device_key FROM events WHERE ${where})` : '')}) AS o
         ON o.app_id = a.app_id AND o.device = a.device_key
+      ${people ? `LEFT ANY JOIN ${links} ON a.app_id = link_app AND a.device_key = link_key` : ''}
       GROUP BY ${keysOf(plan)}`;
 }
 
-/** Distinct devices can't be summed from a projection: rows of the range. */
+/** Whose an id is, under names of their own. */
+const links = `(SELECT app_id AS link_app, device_key AS link_key, person_id AS link_person FROM ${linkedIdsSql()}) AS links`;
+const personState = (device: string) => `uniqExactState(if(link_person = '', ${device}, link_person))`;
+
+/** People can't be summed from a projection: rows of the range. */
 export function peopleFacts(plan: ReportPlan): string {
   if (plan.byCampaign) return attributedFacts(plan, 'people');
   return `
       SELECT ${columnsOf(plan, {
         bucket: bucketOf(plan, 'app_id', 'toDateTime(occurred_at)'),
         dimension: (name) => eventColumns[name],
-        measures: { PEOPLE: 'uniqExactState(device_key)' },
+        measures: { PEOPLE: personState('device_key') },
       })}
-      FROM events
+      FROM events LEFT ANY JOIN ${links} ON app_id = link_app AND device_key = link_key
       WHERE ${eventScope} AND event_kind NOT IN ${engagementKinds} ${pushed(plan, (name) => eventColumns[name])} AND ${rowRange}
       GROUP BY ${keysOf(plan)}`;
 }

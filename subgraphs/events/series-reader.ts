@@ -1,4 +1,5 @@
 import { defineQuery, timeParam, type Warehouse } from '@tributary/platform/warehouse';
+import { countPeopleSql } from '@tributary/schema/identity-sql';
 import { z } from 'zod';
 import type { TimeBounds } from '../src/kit.ts';
 import { bucketsOf, fillSeries, type SeriesGrain, type SeriesMetric, type SeriesPoint } from './domain/series.ts';
@@ -64,17 +65,20 @@ export function seriesQuery(grain: SeriesGrain, of: 'count' | 'revenue') {
   });
 }
 
-/** Grain: bucket. Ordering key: app. Scan: rows of the range; distinct devices can't be summed from a projection. */
+/** Grain: bucket. Ordering key: app. Scan: rows of the range and the app's links; people can't be summed from a projection. */
 function peopleSeriesQuery(grain: SeriesGrain) {
   return defineQuery({
     name: `events_series_people_${grain.toLowerCase()}`,
     sql: `
-    SELECT ${keySql[grain].replaceAll('slot', grain === 'MINUTE' ? minute : quarter)} AS key, toFloat64(uniqExact(device_key)) AS value
-    FROM events
-    WHERE tenant_id = {tenantId:String} AND app_id = {appId:String} AND environment = 'production'
-      AND occurred_at >= ${timeParam('fromMs')} AND occurred_at < ${timeParam('toMs')}
-      AND event_kind NOT IN ${engagementKinds} AND ${partnerWall()}
-    GROUP BY key`,
+    SELECT bucket AS key, people AS value FROM (${countPeopleSql(
+      `SELECT DISTINCT app_id, device_key, ${keySql[grain].replaceAll('slot', grain === 'MINUTE' ? minute : quarter)} AS bucket
+      FROM events
+      WHERE tenant_id = {tenantId:String} AND app_id = {appId:String} AND environment = 'production'
+        AND occurred_at >= ${timeParam('fromMs')} AND occurred_at < ${timeParam('toMs')}
+        AND event_kind NOT IN ${engagementKinds} AND ${partnerWall()}`,
+      ['bucket'],
+      { condition: 'tenant_id = {tenantId:String} AND app_id = {appId:String}' },
+    )})`,
     params: z.object({
       tenantId: z.string().min(1),
       appId: z.string().min(1),
