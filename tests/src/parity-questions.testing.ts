@@ -139,6 +139,22 @@ export const questions: readonly Question[] = [
     title: 'one query over all four',
     query: `${head} { app(id: $appId) { name metrics(range: $range) { installs } attribution(range: $range) { attributedInstalls } predictedLtv(range: $range) { installs } } campaigns(appId: $appId, first: 50) { edges { node { name spend(range: $range) { amount } installs(range: $range) revenue(range: $range) { amount } fraud(range: $range) { scored } } } } }`,
   },
+  {
+    title: 'a report by country',
+    query: `${head} { report(appIds: [$appId], metrics: [EVENTS, INSTALLS, ATTRIBUTED_INSTALLS, SESSIONS, PURCHASES, REVENUE, PEOPLE, ARPU], dimensions: [COUNTRY], range: $range) { currency edges { node { country events installs attributedInstalls sessions purchases revenue { amount currency } people arpu { amount } } } pageInfo { hasNextPage } } }`,
+  },
+  {
+    title: 'a report by day and name',
+    query: `${head} { report(appIds: [$appId], metrics: [EVENTS, PEOPLE, REVENUE], dimensions: [EVENT_NAME], grain: DAY, range: $range, first: 200) { edges { node { time eventName events people revenue { amount } } } } }`,
+  },
+  {
+    title: 'a report across apps',
+    query: `query ($appId: ID!, $otherAppId: ID!, $range: TimeRange!) { report(appIds: [$appId, $otherAppId], metrics: [EVENTS, CONVERSIONS, CONVERSIONS_LINEAR, COST], range: $range) { edges { node { events conversions conversionsLinear cost { amount currency } } } } }`,
+  },
+  {
+    title: 'a report on a metric that is not there',
+    query: `${head} { report(appIds: [$appId], metrics: [HAPPINESS], range: $range) { currency } }`,
+  },
   { title: 'an unknown app', query: '{ app(id: "app_0000000000000000") { id name } }' },
   { title: 'an unknown campaign', query: '{ campaign(id: "cmp_0000000000000000") { id } }' },
   { title: 'an unknown install', query: '{ install(id: "nothing") { id } }' },
