@@ -22,6 +22,7 @@ export type CampaignCursor = readonly [name: string, id: string];
 
 const appColumns = {
   id: true,
+  tenantId: true,
   name: true,
   platform: true,
   currency: true,
@@ -36,11 +37,20 @@ const appColumns = {
   intake: true,
 } as const;
 
-const campaignColumns = { id: true, appId: true, partnerId: true, name: true, network: true, status: true } as const;
-const partnerColumns = { id: true, name: true, network: true, archivedAt: true } as const;
+const campaignColumns = {
+  id: true,
+  tenantId: true,
+  appId: true,
+  partnerId: true,
+  name: true,
+  network: true,
+  status: true,
+} as const;
+const partnerColumns = { id: true, tenantId: true, name: true, network: true, archivedAt: true } as const;
 
 const linkColumns = {
   id: true,
+  tenantId: true,
   appId: true,
   campaignId: true,
   slug: true,
@@ -130,14 +140,14 @@ export function createCatalogueReader({ client }: Pick<Relational, 'client'>) {
     readAdGroups: (reach: Reach, campaignIds: readonly string[]) =>
       client.adGroup.findMany({
         where: { tenantId: reach.tenantId, campaign: { is: campaignsOf(reach) }, campaignId: { in: [...campaignIds] } },
-        select: { id: true, campaignId: true, name: true, archivedAt: true },
+        select: { id: true, tenantId: true, campaignId: true, name: true, archivedAt: true },
         orderBy: [{ name: 'asc' }, { id: 'asc' }],
       }),
 
     readAdGroupsById: (reach: Reach, ids: readonly string[]) =>
       client.adGroup.findMany({
         where: { tenantId: reach.tenantId, campaign: { is: campaignsOf(reach) }, id: { in: ids.filter(storable) } },
-        select: { id: true, campaignId: true, name: true, archivedAt: true },
+        select: { id: true, tenantId: true, campaignId: true, name: true, archivedAt: true },
       }),
 
     readCreatives: (reach: Reach, adGroupIds: readonly string[]) =>
@@ -147,7 +157,7 @@ export function createCatalogueReader({ client }: Pick<Relational, 'client'>) {
           adGroup: { is: { campaign: { is: campaignsOf(reach) } } },
           adGroupId: { in: [...adGroupIds] },
         },
-        select: { id: true, adGroupId: true, name: true, archivedAt: true },
+        select: { id: true, tenantId: true, adGroupId: true, name: true, archivedAt: true },
         orderBy: [{ name: 'asc' }, { id: 'asc' }],
       }),
 
@@ -158,7 +168,7 @@ export function createCatalogueReader({ client }: Pick<Relational, 'client'>) {
           adGroup: { is: { campaign: { is: campaignsOf(reach) } } },
           id: { in: ids.filter(storable) },
         },
-        select: { id: true, adGroupId: true, name: true, archivedAt: true },
+        select: { id: true, tenantId: true, adGroupId: true, name: true, archivedAt: true },
       }),
 
     readLinksOfApps: (reach: Reach, appIds: readonly string[]) =>
@@ -184,14 +194,30 @@ export function createCatalogueReader({ client }: Pick<Relational, 'client'>) {
     readGoals: (reach: Reach, appIds: readonly string[]) =>
       client.goal.findMany({
         where: { tenantId: reach.tenantId, AND: [{ appId: { in: [...appIds] } }, { app: { is: appsOf(reach) } }] },
-        select: { id: true, appId: true, name: true, eventKind: true, eventName: true, archivedAt: true },
+        select: {
+          id: true,
+          tenantId: true,
+          appId: true,
+          name: true,
+          eventKind: true,
+          eventName: true,
+          archivedAt: true,
+        },
         orderBy: { name: 'asc' },
       }),
 
     readGoalsById: (reach: Reach, ids: readonly string[]) =>
       client.goal.findMany({
         where: { tenantId: reach.tenantId, app: { is: appsOf(reach) }, id: { in: ids.filter(storable) } },
-        select: { id: true, appId: true, name: true, eventKind: true, eventName: true, archivedAt: true },
+        select: {
+          id: true,
+          tenantId: true,
+          appId: true,
+          name: true,
+          eventKind: true,
+          eventName: true,
+          archivedAt: true,
+        },
       }),
   };
 }

@@ -5,6 +5,7 @@ import type { Subgraph, SubgraphDeps } from '../src/types.ts';
 import { createCatalogueReader } from './catalogue-reader.ts';
 import { createLoaders } from './loaders.ts';
 import { createOperationsReader } from './operations-reader.ts';
+import { withOwnerWall } from './owner-wall.ts';
 import { addAlerts } from './schema/alerts.ts';
 import { addApp } from './schema/app.ts';
 import { addCampaign } from './schema/campaign.ts';
@@ -43,8 +44,8 @@ function collectorUrlOf({ collectorPublicUrl, host, ports }: Config): string {
 export function createCampaignsSubgraph(deps: SubgraphDeps & { readonly relational: Relational }): Subgraph {
   const kit = createSubgraphBuilder();
   const { relational, directory, cache, liveBus, clock, signingSecret } = deps;
-  const catalogue = createCatalogueReader(relational);
-  const operations = createOperationsReader(relational);
+  const catalogue = withOwnerWall(createCatalogueReader(relational), ['readTenant']);
+  const operations = withOwnerWall(createOperationsReader(relational), ['readLastSequence']);
   const schemaDeps: SchemaDeps = {
     catalogue,
     operations,

@@ -20,6 +20,7 @@ const within = (ids: readonly string[] | undefined) => (ids === undefined ? {} :
 
 const keyColumns = {
   id: true,
+  tenantId: true,
   label: true,
   prefix: true,
   createdAt: true,
@@ -33,6 +34,7 @@ const keyColumns = {
 
 const alertColumns = {
   id: true,
+  tenantId: true,
   appId: true,
   name: true,
   rule: true,
@@ -49,6 +51,7 @@ const alertColumns = {
 
 const jobColumns = {
   id: true,
+  tenantId: true,
   appId: true,
   kind: true,
   status: true,
@@ -73,7 +76,15 @@ export function createOperationsReader({ client }: Pick<Relational, 'client'>) {
     readMembers: ({ tenantId }: Reach, ids?: readonly string[]) =>
       client.member.findMany({
         where: { tenantId, ...within(ids) },
-        select: { id: true, email: true, role: true, partnerId: true, createdAt: true, removedAt: true },
+        select: {
+          id: true,
+          tenantId: true,
+          email: true,
+          role: true,
+          partnerId: true,
+          createdAt: true,
+          removedAt: true,
+        },
         orderBy: { email: 'asc' },
       }),
 
@@ -136,6 +147,7 @@ export function createOperationsReader({ client }: Pick<Relational, 'client'>) {
         },
         select: {
           id: true,
+          tenantId: true,
           appId: true,
           name: true,
           definition: true,
@@ -184,6 +196,7 @@ export function createOperationsReader({ client }: Pick<Relational, 'client'>) {
         where: { tenantId, ...within(ids) },
         select: {
           id: true,
+          tenantId: true,
           name: true,
           url: true,
           format: true,
@@ -210,7 +223,7 @@ export function createOperationsReader({ client }: Pick<Relational, 'client'>) {
           ...(asked.from === undefined ? {} : { from: asked.from }),
           ...(asked.to === undefined ? {} : { to: asked.to }),
         },
-        select: { day: true, from: true, to: true, rate: true },
+        select: { tenantId: true, day: true, from: true, to: true, rate: true },
         orderBy: [{ day: 'desc' }, { from: 'asc' }, { to: 'asc' }],
         take: 1_000,
       }),

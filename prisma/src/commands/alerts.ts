@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { notFound } from '../accounts.ts';
 import { name } from '../inputs.ts';
 import { type CommandScope, defineCommand } from './command.ts';
-import { given, idInput, refuseField, requireOwnApp, requireOwnCampaign } from './scope.ts';
+import { given, idInput, ownRow, refuseField, requireOwnApp, requireOwnCampaign } from './scope.ts';
 
 /** Alerts: what is watched, and who is told. */
 
@@ -105,7 +105,7 @@ export const rotateAlertSecret = defineCommand({
 });
 
 async function requireAlert(scope: CommandScope, alertId: string) {
-  const alert = await scope.tx.alert.findFirst({ where: { id: alertId, tenantId: scope.tenantId } });
+  const alert = ownRow(scope, await scope.tx.alert.findFirst({ where: { id: alertId, tenantId: scope.tenantId } }));
   if (!alert) throw notFound('alert', alertId);
   await requireOwnApp(scope, alert.appId);
   return alert;

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { notFound } from '../accounts.ts';
 import type { ChangeTopic } from '../changes.ts';
 import { type Command, type CommandScope, defineCommand } from './command.ts';
-import { idInput, requireOwnApp, requireWholeTenant } from './scope.ts';
+import { idInput, ownRow, requireOwnApp, requireWholeTenant } from './scope.ts';
 
 /** What can be put away and taken out again. Nothing is deleted: history names it. */
 export const archivables = [
@@ -107,8 +107,14 @@ function shelving(kind: Archivable, archived: boolean): Command<{ id: string }> 
     topics,
     input: z.object({ id: idInput }),
     run: async (scope, { id }) => {
-      if (appOf === null) requireWholeTenant(scope);
-      else {
+      if (appOf === null) {
+        requireWholeTenant(scope);
+        const where = { id, tenantId: scope.tenantId };
+        const row = await (kind === 'partner'
+          ? scope.tx.partner.findFirst({ where })
+          : scope.tx.costImport.findFirst({ where }));
+        if (!ownRow(scope, row)) throw notFound(noun.replace('_', ' '), id);
+      } else {
         const appId = await appOf(scope, id);
         if (appId === undefined) throw notFound(noun.replace('_', ' '), id);
         await requireOwnApp(scope, appId);

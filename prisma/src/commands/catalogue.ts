@@ -3,7 +3,15 @@ import { z } from 'zod';
 import { notFound } from '../accounts.ts';
 import { linkTarget, name } from '../inputs.ts';
 import { type CommandScope, defineCommand } from './command.ts';
-import { given, idInput, requireOwnApp, requireOwnCampaign, requirePartner, requireWholeTenant } from './scope.ts';
+import {
+  given,
+  idInput,
+  ownRow,
+  requireOwnApp,
+  requireOwnCampaign,
+  requirePartner,
+  requireWholeTenant,
+} from './scope.ts';
 
 /** Partners, campaigns, ad groups, creatives, links and goals. */
 
@@ -85,7 +93,7 @@ export const updateCampaign = defineCommand({
 
 export async function requireOwnAdGroup(scope: CommandScope, adGroupId: string) {
   const { tenantId } = scope;
-  const adGroup = await scope.tx.adGroup.findFirst({ where: { id: adGroupId, tenantId } });
+  const adGroup = ownRow(scope, await scope.tx.adGroup.findFirst({ where: { id: adGroupId, tenantId } }));
   if (!adGroup) throw notFound('ad group', adGroupId);
   await requireOwnCampaign(scope, adGroup.campaignId);
   return adGroup;
@@ -178,12 +186,13 @@ export const updateTrackingLink = defineCommand({
   topics: ['directory'],
   input: linkSettings.partial().extend({ linkId: idInput, campaignId: idInput.nullish() }),
   run: async (scope, { linkId, ...fields }) => {
-    const before = await scope.tx.trackingLink.findFirst({ where: { id: linkId, tenantId: scope.tenantId } });
+    const where = { id: linkId, tenantId: scope.tenantId };
+    const before = ownRow(scope, await scope.tx.trackingLink.findFirst({ where }));
     if (!before) throw notFound('tracking link', linkId);
     await requireOwnApp(scope, before.appId);
     if (fields.campaignId) await requireFittingCampaign(scope, before.appId, fields.campaignId);
     const after = given({ ...fields, ...(fields.targets === null ? { targets: [] } : {}) });
-    await scope.tx.trackingLink.updateMany({ where: { id: linkId, tenantId: scope.tenantId }, data: after as never });
+    await scope.tx.trackingLink.updateMany({ where, data: after as never });
     return {
       result: { id: linkId },
       audit: [{ action: 'link.updated', subjectId: linkId, before, after: { ...before, ...after } }],

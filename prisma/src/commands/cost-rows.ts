@@ -34,12 +34,12 @@ export async function writeCosts(
 ): Promise<number> {
   const campaigns = await tx.campaign.findMany({
     where: { tenantId, id: { in: [...new Set(given.map((row) => row.campaignId))] } },
-    select: { id: true, appId: true, app: { select: { currency: true } } },
+    select: { id: true, tenantId: true, appId: true, app: { select: { currency: true } } },
   });
   const byId = new Map(campaigns.map((campaign) => [campaign.id, campaign]));
   const placed = given.map((row, place) => {
     const campaign = byId.get(row.campaignId);
-    if (!campaign || (appIds !== null && !appIds.includes(campaign.appId))) {
+    if (campaign?.tenantId !== tenantId || (appIds !== null && !appIds.includes(campaign.appId))) {
       const { message } = notFound('campaign', row.campaignId);
       throw new CodedError('NOT_FOUND', {
         message: `rows.${place}: ${message}`,

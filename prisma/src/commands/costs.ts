@@ -5,7 +5,7 @@ import { amount, currency, name } from '../inputs.ts';
 import { createJob } from '../jobs.ts';
 import { defineCommand } from './command.ts';
 import { campaignsByName, writeCosts } from './cost-rows.ts';
-import { given as givenFields, idInput, refuseField, requireOwnCampaign, requireWholeTenant } from './scope.ts';
+import { given as givenFields, idInput, ownRow, refuseField, requireOwnCampaign, requireWholeTenant } from './scope.ts';
 
 /** Costs by rows, lump sums spread over days, and sources that are pulled. */
 
@@ -162,7 +162,8 @@ export const updateCostImport = defineCommand({
   input: importSettings.partial().extend({ importId: idInput }),
   run: async (scope, { importId, ...fields }) => {
     requireWholeTenant(scope);
-    const before = await scope.tx.costImport.findFirst({ where: { id: importId, tenantId: scope.tenantId } });
+    const where = { id: importId, tenantId: scope.tenantId };
+    const before = ownRow(scope, await scope.tx.costImport.findFirst({ where }));
     if (!before) throw notFound('cost import', importId);
     // A secret goes to the host it was given for, and to no other that somebody enters later.
     const moved = fields.url !== undefined && new URL(fields.url).origin !== new URL(before.url).origin;
@@ -170,7 +171,7 @@ export const updateCostImport = defineCommand({
       refuseField('headerValue', 'give it again: the source moved to another origin');
     }
     const after = givenFields(fields);
-    await scope.tx.costImport.updateMany({ where: { id: importId, tenantId: scope.tenantId }, data: after as never });
+    await scope.tx.costImport.updateMany({ where, data: after as never });
     return {
       result: { id: importId },
       audit: [
@@ -191,9 +192,8 @@ export const runCostImport = defineCommand({
   input: z.object({ importId: idInput }),
   run: async (scope, { importId }) => {
     requireWholeTenant(scope);
-    const found = await scope.tx.costImport.findFirst({
-      where: { id: importId, tenantId: scope.tenantId, archivedAt: null },
-    });
+    const where = { id: importId, tenantId: scope.tenantId, archivedAt: null };
+    const found = ownRow(scope, await scope.tx.costImport.findFirst({ where }));
     if (!found) throw notFound('cost import', importId);
     const jobId = await createJob(scope.tx, {
       tenantId: scope.tenantId,

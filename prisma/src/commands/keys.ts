@@ -4,7 +4,7 @@ import { notFound } from '../accounts.ts';
 import { name } from '../inputs.ts';
 import { mintKey } from '../keys.ts';
 import { type CommandScope, defineCommand } from './command.ts';
-import { idInput, refuseField, requireOwnApp, requirePartner, requireWholeTenant } from './scope.ts';
+import { idInput, ownRow, refuseField, requireOwnApp, requirePartner, requireWholeTenant } from './scope.ts';
 
 /**
  * API keys and write keys. The text of a key is the `secret` of the first answer and kept nowhere; a repeat of the request
@@ -27,7 +27,7 @@ async function boundsOf(
 ) {
   const { tx, tenantId } = scope;
   const member = given.memberId
-    ? await tx.member.findFirst({ where: { id: given.memberId, tenantId, removedAt: null } })
+    ? ownRow(scope, await tx.member.findFirst({ where: { id: given.memberId, tenantId, removedAt: null } }))
     : null;
   if (given.memberId && !member) throw notFound('member', given.memberId);
   if (given.partnerId) await requirePartner(scope, given.partnerId);
@@ -119,8 +119,8 @@ export const createWriteKeyCommand = defineCommand({
 /** The live key of that id and kind, if the actor may change it. Throws NOT_FOUND, CONFLICT when it is revoked. */
 async function requireKey(scope: CommandScope, keyId: string, kind: 'api' | 'write') {
   const where = { id: keyId, tenantId: scope.tenantId };
-  const api = kind === 'api' ? await scope.tx.apiKey.findFirst({ where }) : null;
-  const write = kind === 'write' ? await scope.tx.writeKey.findFirst({ where }) : null;
+  const api = kind === 'api' ? ownRow(scope, await scope.tx.apiKey.findFirst({ where })) : null;
+  const write = kind === 'write' ? ownRow(scope, await scope.tx.writeKey.findFirst({ where })) : null;
   if (api) requireWholeTenant(scope);
   if (write) await requireOwnApp(scope, write.appId);
   if (!api && !write) throw notFound('key', keyId);

@@ -2,7 +2,7 @@ import { CodedError, memberRoles, newId } from '@tributary/schema';
 import { z } from 'zod';
 import { notFound } from '../accounts.ts';
 import { type CommandScope, defineCommand } from './command.ts';
-import { idInput, refuseField, requirePartner, requireWholeTenant } from './scope.ts';
+import { idInput, ownRow, refuseField, requirePartner, requireWholeTenant } from './scope.ts';
 
 /** Members of the organisation. A role's scopes bound every key that acts for the member (roles.ts of schema). */
 
@@ -21,8 +21,9 @@ async function requireFittingPartner(
   if (given.partnerId) await requirePartner(scope, given.partnerId);
 }
 
-async function requireMember({ tx, tenantId }: CommandScope, memberId: string) {
-  const member = await tx.member.findFirst({ where: { id: memberId, tenantId } });
+async function requireMember(scope: CommandScope, memberId: string) {
+  const { tx, tenantId } = scope;
+  const member = ownRow(scope, await tx.member.findFirst({ where: { id: memberId, tenantId } }));
   if (!member) throw notFound('member', memberId);
   return member;
 }

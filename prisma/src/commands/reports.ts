@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { notFound } from '../accounts.ts';
 import { name } from '../inputs.ts';
 import { defineCommand } from './command.ts';
-import { given, idInput, requireOwnApp } from './scope.ts';
+import { given, idInput, ownRow, requireOwnApp } from './scope.ts';
 
 /** Reports that somebody wants again. What a definition holds is the report field's matter; here it is a bounded JSON object. */
 const definition = z
@@ -29,11 +29,12 @@ export const updateSavedReport = defineCommand({
   taken: 'The app has a saved report of that name already, perhaps an archived one.',
   input: z.object({ reportId: idInput, name: name.optional(), definition: definition.optional() }),
   run: async (scope, { reportId, ...fields }) => {
-    const before = await scope.tx.savedReport.findFirst({ where: { id: reportId, tenantId: scope.tenantId } });
+    const where = { id: reportId, tenantId: scope.tenantId };
+    const before = ownRow(scope, await scope.tx.savedReport.findFirst({ where }));
     if (!before) throw notFound('saved report', reportId);
     await requireOwnApp(scope, before.appId);
     const after = given(fields);
-    await scope.tx.savedReport.updateMany({ where: { id: reportId, tenantId: scope.tenantId }, data: after as never });
+    await scope.tx.savedReport.updateMany({ where, data: after as never });
     return {
       result: { id: reportId },
       audit: [{ action: 'report.updated', subjectId: reportId, before, after: { ...before, ...after } }],

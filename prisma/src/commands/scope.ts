@@ -17,24 +17,35 @@ export function requireWholeTenant({ appIds }: CommandScope): void {
   }
 }
 
+/**
+ * The row, if it is the actor's tenant's; else null, as for an unknown id. Statements name the tenant already: this is the same wall
+ * a second time, in code, so that one forgotten condition opens nothing.
+ */
+export function ownRow<T extends { readonly tenantId: string }>({ tenantId }: CommandScope, row: T | null): T | null {
+  return row?.tenantId === tenantId ? row : null;
+}
+
 /** The app, if the actor may change it. Throws NOT_FOUND alike for unknown, foreign and out of reach. */
-export async function requireOwnApp({ tx, tenantId, appIds }: CommandScope, appId: string) {
-  const app =
-    appIds !== null && !appIds.includes(appId) ? null : await tx.app.findFirst({ where: { id: appId, tenantId } });
+export async function requireOwnApp(scope: CommandScope, appId: string) {
+  const { tx, tenantId, appIds } = scope;
+  const within = appIds === null || appIds.includes(appId);
+  const app = within ? ownRow(scope, await tx.app.findFirst({ where: { id: appId, tenantId } })) : null;
   if (!app) throw notFound('app', appId);
   return app;
 }
 
 /** The campaign, if the actor may change its app. Throws NOT_FOUND. */
-export async function requireOwnCampaign({ tx, tenantId, appIds }: CommandScope, campaignId: string) {
-  const campaign = await tx.campaign.findFirst({ where: { id: campaignId, tenantId } });
+export async function requireOwnCampaign(scope: CommandScope, campaignId: string) {
+  const { tx, tenantId, appIds } = scope;
+  const campaign = ownRow(scope, await tx.campaign.findFirst({ where: { id: campaignId, tenantId } }));
   if (!campaign || (appIds !== null && !appIds.includes(campaign.appId))) throw notFound('campaign', campaignId);
   return campaign;
 }
 
 /** A partner that is not archived. Throws NOT_FOUND. */
-export async function requirePartner({ tx, tenantId }: CommandScope, partnerId: string) {
-  const partner = await tx.partner.findFirst({ where: { id: partnerId, tenantId, archivedAt: null } });
+export async function requirePartner(scope: CommandScope, partnerId: string) {
+  const { tx, tenantId } = scope;
+  const partner = ownRow(scope, await tx.partner.findFirst({ where: { id: partnerId, tenantId, archivedAt: null } }));
   if (!partner) throw notFound('partner', partnerId);
   return partner;
 }
