@@ -14,6 +14,8 @@ export interface Touchpoint {
   readonly linkId: string | null;
   readonly clickId: string | null;
   readonly siteId: string | null;
+  /** Flagged by the collector as a crawler's, a preview's or a HEAD request. */
+  readonly isBot: boolean;
 }
 
 /** How a touchpoint was tied to an install; in the waterfall's order of strength. */
@@ -37,7 +39,8 @@ export type CandidateReason =
   | 'outside_lookback_window'
   | 'after_install'
   | 'engagement_injection'
-  | 'campaign_unknown';
+  | 'campaign_unknown'
+  | 'bot';
 
 /** One touchpoint seen while deciding, and what became of it. */
 export interface Candidate {

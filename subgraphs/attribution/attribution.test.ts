@@ -53,6 +53,7 @@ const aTouchpoint = (fields: Partial<Touchpoint>): Touchpoint => ({
   linkId: null,
   clickId: 'clk_1',
   siteId: 'site-1',
+  isBot: false,
   ...fields,
 });
 

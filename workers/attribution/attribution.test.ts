@@ -211,6 +211,27 @@ describe('tenants with the same ids', () => {
   });
 });
 
+describe('a click of a bot', () => {
+  it('is evidence, and wins nothing', async () => {
+    const gaid = 'previewed';
+    await insert(
+      anEvent('install', { occurred_at: start, gaid }),
+      anEvent('click', { occurred_at: start - hour, gaid, campaign_id: 'app_a_c1', event_id: 'person' }),
+      anEvent('click', {
+        occurred_at: start - minute,
+        gaid,
+        campaign_id: 'app_a_c2',
+        event_id: 'preview',
+        flags: ['bot'],
+      }),
+    );
+    await work();
+    const [decision] = await decisions();
+    expect(decision?.campaignId).toBe('app_a_c1');
+    expect(decision?.candidates.map((one) => one.reason)).toEqual(['won', 'bot']);
+  });
+});
+
 describe('a conversion', () => {
   it('has the touchpoints of its device up to it as its journey', async () => {
     const brought = click({ occurred_at: start - minute, click_id: 'clk_1', gaid: 'g1' });

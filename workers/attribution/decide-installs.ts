@@ -160,6 +160,7 @@ function touchpointOf(row: TouchpointRow): Touchpoint {
     linkId: row.linkId || null,
     clickId: row.clickId || null,
     siteId: row.siteId || null,
+    isBot: row.isBot === 1,
   };
 }
 

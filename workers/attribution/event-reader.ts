@@ -69,7 +69,7 @@ const touchpointsQuery = defineQuery({
   timeoutMs: 60_000,
   sql: `
     SELECT event_id AS eventId, event_kind AS kind, ${deviceIdColumns}, click_id AS clickId,
-      campaign_id AS campaignId, network, link_id AS linkId, site_id AS siteId,
+      campaign_id AS campaignId, network, link_id AS linkId, site_id AS siteId, has(flags, 'bot') AS isBot,
       ${epochMs('occurred_at')} AS occurredAt, ${epochMs('received_at')} AS receivedAt
     FROM events
     WHERE ${ofApp} AND event_kind IN ('click', 'impression') AND ${inRange} AND ${namesOfKinds(`('click', 'impression')`)}
@@ -92,6 +92,7 @@ const touchpointsQuery = defineQuery({
     network: z.string(),
     linkId: z.string(),
     siteId: z.string(),
+    isBot: z.number(),
     occurredAt: z.number(),
     receivedAt: z.number(),
   }),

@@ -9,7 +9,7 @@ const hex = /^([0-9a-f]{16}|[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64})$/i;
 const zeros = /^[0-]+$/;
 
 /** Reasons that put a touchpoint outside what attribution weighed for this install. */
-const outside: ReadonlySet<string> = new Set(['outside_lookback_window', 'after_install', 'campaign_unknown']);
+const outside: ReadonlySet<string> = new Set(['outside_lookback_window', 'after_install', 'campaign_unknown', 'bot']);
 
 function deviceIds(facts: InstallFacts): readonly string[] {
   return [facts.idfa, facts.idfv, facts.gaid, facts.androidId].filter((id) => id !== '' && !zeros.test(id));

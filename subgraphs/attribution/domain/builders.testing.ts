@@ -19,6 +19,7 @@ export function aTouchpoint(overrides: Partial<Touchpoint> = {}): Touchpoint {
     linkId: null,
     clickId: null,
     siteId: null,
+    isBot: false,
     ...overrides,
   };
 }

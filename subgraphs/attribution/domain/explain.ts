@@ -68,5 +68,7 @@ export function explainCandidate(candidate: Omit<Candidate, 'touchpoint'> & { ki
       return `Refused as click injection: it came ${ago} before the first start, after the download had begun or too late for one.`;
     case 'campaign_unknown':
       return `Not eligible: this ${kind} names no campaign of this app.`;
+    case 'bot':
+      return `Not eligible: this ${kind} came from a crawler, a link preview or another bot.`;
   }
 }

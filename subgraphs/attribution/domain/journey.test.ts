@@ -37,11 +37,12 @@ describe('buildJourney', () => {
     expect(ids).toEqual(['at-90-days', 'at-conversion']);
   });
 
-  it('leaves out campaigns that the app does not have and clicks injected into an install', () => {
+  it('leaves out campaigns that the app does not have and clicks injected into an install or made by bots', () => {
     const ids = journeyOf([
       aMatch({ touchpointId: 'unknown', campaignId: 'x' }),
       aMatch({ touchpointId: 'none', campaignId: null }),
       aMatch({ touchpointId: 'injected', occurredAt: installedAt - 500 }),
+      aMatch({ touchpointId: 'preview', isBot: true }),
       aMatch({ touchpointId: 'fine' }),
     ]);
     expect(ids).toEqual(['fine']);

@@ -17,7 +17,7 @@ export interface BuildJourneyInput {
 
 /**
  * The journey of a conversion: its touchpoints of known campaigns up to the conversion and at most 90 days before it
- * (both ends inclusive), oldest first. No touchpoints = unattributed.
+ * (both ends inclusive), oldest first; those of bots earn nothing. No touchpoints = unattributed.
  */
 export function buildJourney(input: BuildJourneyInput): Journey {
   const { conversion, installs, knownCampaigns } = input;
@@ -26,6 +26,7 @@ export function buildJourney(input: BuildJourneyInput): Journey {
   const touchpoints = [...byId.values()]
     .filter(
       (one) =>
+        !one.isBot &&
         one.occurredAt >= since &&
         one.occurredAt <= conversion.convertedAt &&
         one.campaignId !== null &&

@@ -118,6 +118,16 @@ const cases: readonly Case[] = [
     winner: 'own',
     reasons: { foreign: 'campaign_unknown', own: 'won' },
   },
+  {
+    title: 'a later click of a bot cannot win',
+    touchpoints: [
+      aMatch({ touchpointId: 'preview', occurredAt: before(minute), isBot: true }),
+      click('own', 2 * minute),
+    ],
+    rule: 'click_device_id',
+    winner: 'own',
+    reasons: { preview: 'bot', own: 'won' },
+  },
 ];
 
 describe('decideInstall', () => {
@@ -186,10 +196,11 @@ const matchArbitrary: fc.Arbitrary<MatchedTouchpoint> = fc
     agoSeconds: fc.oneof(fc.integer({ min: -10, max: 10 }), fc.integer({ min: 0, max: 9 * 86_400 })),
     campaignId: fc.constantFrom('a', 'b', 'unknown', null),
     matchKey: fc.constantFrom('install_referrer' as const, 'click_id' as const, 'device_id' as const),
+    isBot: fc.boolean(),
   })
-  .map(({ id, kind, agoSeconds, campaignId, matchKey }) => ({
+  .map(({ id, kind, agoSeconds, campaignId, matchKey, isBot }) => ({
     touchpoint: {
-      touchpointId: `${kind}-${id}-${agoSeconds}-${campaignId}`,
+      touchpointId: `${kind}-${id}-${agoSeconds}-${campaignId}-${isBot}`,
       kind,
       occurredAt: before(agoSeconds * 1_000),
       receivedAt: before(agoSeconds * 1_000),
@@ -198,6 +209,7 @@ const matchArbitrary: fc.Arbitrary<MatchedTouchpoint> = fc
       linkId: null,
       clickId: null,
       siteId: null,
+      isBot,
     } satisfies Touchpoint,
     matchKey,
   }));

@@ -140,6 +140,7 @@ function strongestOnly(matches: readonly MatchedTouchpoint[]): MatchedTouchpoint
 function faultOf({ touchpoint }: MatchedTouchpoint, input: DecideInstallInput): CandidateReason | null {
   const { install, windows, knownCampaigns } = input;
   const ageMs = install.installedAt - touchpoint.occurredAt;
+  if (touchpoint.isBot) return 'bot';
   if (ageMs < 0) return 'after_install';
   if (ageMs > windowHoursOf(touchpoint, windows) * hourMs) return 'outside_lookback_window';
   if (touchpoint.campaignId === null || !knownCampaigns.has(touchpoint.campaignId)) return 'campaign_unknown';

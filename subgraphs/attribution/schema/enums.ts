@@ -34,6 +34,7 @@ export function addEnums(builder: SubgraphBuilder) {
         AFTER_INSTALL: { value: 'after_install', description: 'It came after the install.' },
         ENGAGEMENT_INJECTION: { value: 'engagement_injection', description: 'Refused as click injection.' },
         CAMPAIGN_UNKNOWN: { value: 'campaign_unknown', description: 'It names no campaign of this app.' },
+        BOT: { value: 'bot', description: 'It came from a crawler, a link preview or another bot.' },
       } as const,
     }),
     Match: builder.enumType('MatchKey', {

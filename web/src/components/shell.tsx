@@ -89,6 +89,14 @@ function Framed({ children }: { children: ReactNode }) {
             onRetry={retry}
           />
         )}
+        {state.status === 'signed-in' && (
+          // The licence of the addresses' countries (CC BY 4.0) wants this link where they are shown.
+          <footer className="mt-10 text-xs text-soft">
+            <a href="https://db-ip.com" rel="noreferrer" className="underline underline-offset-2 hover:text-ink">
+              IP Geolocation by DB-IP
+            </a>
+          </footer>
+        )}
       </main>
     </div>
   );
