@@ -111,11 +111,12 @@ process.on('message', (asked: 'stats' | 'gc' | number) => {
   if (asked === 'gc') for (let at = 0; at < 3; at += 1) globalThis.gc?.();
   const { user, system } = process.cpuUsage();
   const { rss, heapUsed } = process.memoryUsage();
-  const { opened, closed, subscribers } = gateway.stats();
+  const { opened, closed, subscribers, sockets } = gateway.stats();
   process.send?.({
     ...counts,
     opened: opened - closed,
     subscribers,
+    sockets,
     rssBytes: rss,
     heapBytes: heapUsed,
     cpuMs: (user + system) / 1_000,

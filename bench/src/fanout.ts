@@ -6,6 +6,8 @@ import type { BenchOptions, BenchResult } from './result.ts';
 const key = 'tk_api_bench_fanout';
 const socketsOf = (subscribers: number) => Math.ceil(subscribers / 50);
 const updatesPerSecond = 12;
+/** A peer that answers no ping is cut at the second one after: the gateway pings every 12 s. */
+const stalledBoundMs = 24_000;
 
 interface Server {
   readonly port: number;
@@ -18,6 +20,7 @@ interface Stats {
   readonly updates: number;
   readonly opened: number;
   readonly subscribers: number;
+  readonly sockets: number;
   readonly rssBytes: number;
   readonly heapBytes: number;
   readonly cpuMs: number;
@@ -25,7 +28,7 @@ interface Stats {
 
 /**
  * One live metric with a joined entity of another subgraph, to 1,000 subscribers over WebSockets of 50 operations each, at 12
- * updates a second; then the memory of 10,000 subscribers. The gateway with its subgraphs is a process of its own on core 0, the
+ * updates a second; the same with one subscriber that stops reading; then the memory of 10,000 subscribers. The gateway with its subgraphs is a process of its own on core 0, the
  * subscribers are on core 1. Latency runs from the update's being published to a subscriber's having its message.
  */
 export async function benchFanout(options: BenchOptions): Promise<BenchResult> {
@@ -34,6 +37,8 @@ export async function benchFanout(options: BenchOptions): Promise<BenchResult> {
   const server = await startServer();
   try {
     const run = await deliver(server, 1_000, seconds, options.log);
+    await untilNobody(server);
+    const beside = await deliver(server, 999, stalledBoundMs / 1_000 + 2, options.log, true);
     const memory = await measureMemory(server, 10_000, options.log);
     return {
       name: 'fanout',
@@ -45,6 +50,9 @@ export async function benchFanout(options: BenchOptions): Promise<BenchResult> {
         upstreams: { value: run.upstreams, unit: 'subscriptions' },
         missed: { value: run.expected - run.deliveries, unit: 'messages' },
         gatewayCpuShare: { value: Number((run.cpuMs / (run.seconds * 1_000)).toFixed(2)), unit: 'of a core' },
+        p99MsBesideStalled: { value: beside.p99Ms, unit: 'ms, of 999 subscribers beside one that stops reading' },
+        missedBesideStalled: { value: beside.expected - beside.deliveries, unit: 'messages, of the 999' },
+        stalledCutAfterMs: { value: beside.cutAfterMs, unit: `ms, at most ${stalledBoundMs} by the gateway's pings` },
         kbPerSubscriber: { value: memory, unit: 'KB' },
       },
       against: {
@@ -58,24 +66,40 @@ export async function benchFanout(options: BenchOptions): Promise<BenchResult> {
   }
 }
 
-async function deliver(server: Server, subscribers: number, seconds: number, log: (line: string) => void) {
+/** @param besideStalled one more subscriber, on a connection of its own, reads nothing once it has subscribed. */
+async function deliver(
+  server: Server,
+  subscribers: number,
+  seconds: number,
+  log: (line: string) => void,
+  besideStalled = false,
+) {
   const latencies: number[] = [];
   const clients = await subscribe(server, subscribers, 2, (text) => {
     const at = /"at":(\d+(?:\.\d+)?)/.exec(text)?.[1];
     // The first payload is the state before the first update.
     if (at !== undefined && Number(at) > 0) latencies.push(performance.timeOrigin + performance.now() - Number(at));
   });
+  const stalled = besideStalled ? await openClient(server.port, `${key}_0`, 1, () => {}) : null;
+  while (stalled && (await server.ask('stats')).subscribers <= subscribers) await pause(50);
   const before = await server.ask('stats');
   log(`${before.subscribers} subscribers on ${before.opened} upstream`);
+  stalled?.pause();
   const updates = seconds * updatesPerSecond;
   const startedAt = performance.now();
   server.start(updates);
   const expected = updates * subscribers;
   const deadline = startedAt + seconds * 1_000 + 5_000;
-  while (latencies.length < expected && performance.now() < deadline) await pause(20);
+  let cutAfterMs = Number.NaN;
+  while (latencies.length < expected && performance.now() < deadline) {
+    await pause(stalled ? 100 : 20);
+    if (!stalled || !Number.isNaN(cutAfterMs)) continue;
+    if ((await server.ask('stats')).sockets < before.sockets) cutAfterMs = Math.round(performance.now() - startedAt);
+  }
   const took = (performance.now() - startedAt) / 1_000;
   const after = await server.ask('stats');
   for (const client of clients) client.terminate();
+  stalled?.terminate();
   latencies.sort((a, b) => a - b);
   const at = (share: number) => Number((latencies[Math.floor(latencies.length * share)] ?? Number.NaN).toFixed(1));
   return {
@@ -88,13 +112,13 @@ async function deliver(server: Server, subscribers: number, seconds: number, log
     entityCalls: after.entityCalls - before.entityCalls,
     upstreams: before.opened,
     cpuMs: after.cpuMs - before.cpuMs,
+    cutAfterMs,
   };
 }
 
 /** KB of the gateway's resident memory for each of so many subscribers of seven tenants, beside what it held before. */
 async function measureMemory(server: Server, subscribers: number, log: (line: string) => void): Promise<number> {
-  const end = performance.now() + 10_000;
-  while ((await server.ask('stats')).subscribers > 0 && performance.now() < end) await pause(50);
+  await untilNobody(server);
   const before = await server.ask('gc');
   const clients = await subscribe(server, subscribers, 8, () => {});
   const after = await server.ask('gc');
@@ -103,6 +127,11 @@ async function measureMemory(server: Server, subscribers: number, log: (line: st
   );
   for (const client of clients) client.terminate();
   return Number(((after.rssBytes - before.rssBytes) / 1_024 / after.subscribers).toFixed(1));
+}
+
+async function untilNobody(server: Server): Promise<void> {
+  const end = performance.now() + 10_000;
+  while ((await server.ask('stats')).subscribers > 0 && performance.now() < end) await pause(50);
 }
 
 const query = `subscription { liveMetrics(appId: "app_1") { at rows { installs campaign { id name } } } }`;

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { Pool } from 'undici';
 import { cachedQuery, nestedQuery, smallQuery } from './gateway-graph.ts';
-import { applyLoad } from './load-generator.ts';
+import { applyLoad, type LoadResult } from './load-generator.ts';
 import type { BenchOptions, BenchResult } from './result.ts';
 
 const key = 'tk_api_bench_gateway';
@@ -185,9 +185,18 @@ interface Cached {
   readonly ratio: number;
   /** CPU time a request, bare over cached. */
   readonly cpuRatio: number;
+  readonly cachedCpuUs: number;
+  readonly bareCpuUs: number;
+  /** At `latencyShare` of `cachedPerSecond`, from when a request was due. */
   readonly p50Ms: number;
   readonly p99Ms: number;
+  /** As fast as answers come: what 50 clients that never rest wait for each other. */
+  readonly saturatedP50Ms: number;
+  readonly saturatedP99Ms: number;
 }
+
+/** Latency is asked at this share of the highest rate. */
+const latencyShare = 0.7;
 
 /** A persisted GET that hits the response cache, against node:http answering the same bytes. */
 async function measureCached(
@@ -195,53 +204,84 @@ async function measureCached(
   server: Server,
   start: (kind: string, given?: string) => Promise<Server>,
 ): Promise<Cached> {
-  const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
-  const extensions = { persistedQuery: { version: 1, sha256Hash: hashOf(cachedQuery) } };
-  const gateway = server.urls['url'] as string;
-  await register(gateway, cachedQuery);
-  const path = `/graphql?extensions=${encodeURIComponent(JSON.stringify(extensions))}`;
-  const lines = `Host: bench\r\nAuthorization: Bearer ${key}\r\napollo-require-preflight: 1\r\nAccept: application/json`;
-  const request = Buffer.from(`GET ${path} HTTP/1.1\r\n${lines}\r\n\r\n`);
-  const sample = await fetch(`${new URL(gateway).origin}${path}`, {
-    headers: { ...headers, 'apollo-require-preflight': '1' },
-  });
-  const body = await sample.text();
-  if (!sample.headers.get('etag') || !body.includes('"actual":1')) throw new Error(`not a cached answer: ${body}`);
+  const { request, body } = await cachedRequest(server.urls['url'] as string);
   const bare = await start('bare', body);
-  const durationMs = options.quick ? 2_000 : 3_000;
-  const run = async ({ urls, cpuMs }: Server) => {
-    const before = await cpuMs();
-    let sent = 0;
-    const result = await applyLoad({
-      host: '127.0.0.1',
-      port: Number(new URL(urls['url'] as string).port),
-      connections,
-      durationMs,
-      warmUpMs: 300,
-      next: () => {
-        sent += 1;
-        return request;
-      },
-    });
-    return { ...result, cpuUs: (((await cpuMs()) - before) * 1_000) / sent };
-  };
-  const [ours, theirs] = [[], []] as [Awaited<ReturnType<typeof run>>[], Awaited<ReturnType<typeof run>>[]];
-  for (let round = 0; round < (options.quick ? 3 : 5); round += 1) {
-    ours.push(await run(server));
-    theirs.push(await run(bare));
+  const durationMs = options.quick ? 1_500 : 3_000;
+  const rounds = options.quick ? 5 : 9;
+  await runSlice(server, request, durationMs);
+  await runSlice(bare, request, durationMs);
+  const [ours, theirs, paced]: [Slice[], Slice[], Slice[]] = [[], [], []];
+  for (let round = 0; round < rounds; round += 1) {
+    const [own, other] = [await runSlice(server, request, durationMs), await runSlice(bare, request, durationMs)];
+    ours.push(own);
+    theirs.push(other);
     options.log(
-      `round ${round + 1} cached ${ours.at(-1)?.perSecond} req/s ${ours.at(-1)?.cpuUs.toFixed(1)} µs, bare ${theirs.at(-1)?.perSecond} req/s ${theirs.at(-1)?.cpuUs.toFixed(1)} µs`,
+      `round ${round + 1} cached ${own.perSecond} req/s ${own.cpuUs.toFixed(1)} µs, bare ${other.perSecond} req/s ${other.cpuUs.toFixed(1)} µs`,
     );
   }
-  if (ours.some(({ refused }) => refused > 0)) throw new Error('some cached answers were refused');
+  const cachedPerSecond = median(ours.map(({ perSecond }) => perSecond));
+  const ratePerSecond = Math.round(cachedPerSecond * latencyShare);
+  for (let round = 0; round < rounds; round += 1) {
+    const slice = await runSlice(server, request, durationMs, ratePerSecond);
+    paced.push(slice);
+    options.log(`round ${round + 1} at ${ratePerSecond} req/s: p50 ${slice.p50Ms} ms, p99 ${slice.p99Ms} ms`);
+  }
+  if ([...ours, ...paced].some(({ refused }) => refused > 0)) throw new Error('some cached answers were refused');
+  const cachedCpuUs = median(ours.map(({ cpuUs }) => cpuUs));
+  const bareCpuUs = median(theirs.map(({ cpuUs }) => cpuUs));
   return {
-    cachedPerSecond: median(ours.map(({ perSecond }) => perSecond)),
+    cachedPerSecond,
     barePerSecond: median(theirs.map(({ perSecond }) => perSecond)),
     ratio: median(ours.map(({ perSecond }, at) => perSecond / (theirs[at]?.perSecond ?? Number.NaN))),
-    cpuRatio: median(theirs.map(({ cpuUs }) => cpuUs)) / median(ours.map(({ cpuUs }) => cpuUs)),
-    p50Ms: median(ours.map(({ p50Ms }) => p50Ms)),
-    p99Ms: median(ours.map(({ p99Ms }) => p99Ms)),
+    cpuRatio: bareCpuUs / cachedCpuUs,
+    cachedCpuUs,
+    bareCpuUs,
+    p50Ms: median(paced.map(({ p50Ms }) => p50Ms)),
+    p99Ms: median(paced.map(({ p99Ms }) => p99Ms)),
+    saturatedP50Ms: median(ours.map(({ p50Ms }) => p50Ms)),
+    saturatedP99Ms: median(ours.map(({ p99Ms }) => p99Ms)),
   };
+}
+
+/** A GET whose answer the gateway keeps, as bytes, and that answer. Throws when it is not kept. */
+async function cachedRequest(gateway: string): Promise<{ request: Buffer; body: string }> {
+  const extensions = { persistedQuery: { version: 1, sha256Hash: hashOf(cachedQuery) } };
+  await register(gateway, cachedQuery);
+  const path = `/graphql?extensions=${encodeURIComponent(JSON.stringify(extensions))}`;
+  const headers = { authorization: `Bearer ${key}`, 'apollo-require-preflight': '1', accept: 'application/json' };
+  const sample = await fetch(`${new URL(gateway).origin}${path}`, { headers });
+  const body = await sample.text();
+  if (!sample.headers.get('etag') || !body.includes('"actual":1')) throw new Error(`not a cached answer: ${body}`);
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  return { request: Buffer.from(`GET ${path} HTTP/1.1\r\nHost: bench\r\n${lines.join('')}\r\n`), body };
+}
+
+interface Slice extends LoadResult {
+  /** Of the server, user and system, a request. */
+  readonly cpuUs: number;
+}
+
+async function runSlice(
+  { urls, cpuMs }: Server,
+  request: Buffer,
+  durationMs: number,
+  ratePerSecond?: number,
+): Promise<Slice> {
+  const before = await cpuMs();
+  let sent = 0;
+  const result = await applyLoad({
+    host: '127.0.0.1',
+    port: Number(new URL(urls['url'] as string).port),
+    connections,
+    durationMs,
+    warmUpMs: 300,
+    ...(ratePerSecond === undefined ? {} : { ratePerSecond }),
+    next: () => {
+      sent += 1;
+      return request;
+    },
+  });
+  return { ...result, cpuUs: (((await cpuMs()) - before) * 1_000) / sent };
 }
 
 function resultOf(rates: Rates, answerBytes: number, added: Added, cached: Cached): BenchResult {
@@ -270,6 +310,9 @@ function resultOf(rates: Rates, answerBytes: number, added: Added, cached: Cache
       cachedPerSecond: { value: cached.cachedPerSecond, unit: 'req/s' },
       cachedP50Ms: { value: cached.p50Ms, unit: 'ms' },
       cachedP99Ms: { value: cached.p99Ms, unit: 'ms' },
+      cachedSaturatedP50Ms: { value: cached.saturatedP50Ms, unit: 'ms' },
+      cachedSaturatedP99Ms: { value: cached.saturatedP99Ms, unit: 'ms' },
+      cachedCpuUs: { value: round(cached.cachedCpuUs, 1), unit: 'µs/req' },
     },
     against: {
       stockApolloPerSecond: rate('apollo'),
@@ -280,6 +323,7 @@ function resultOf(rates: Rates, answerBytes: number, added: Added, cached: Cache
       ...(rates.has('hiveRust') ? { hiveRustCpuMs: { value: round(cpu('hiveRust'), 2), unit: 'ms/req' } } : {}),
       directP50Ms: { value: round(added.directP50Ms, 3), unit: 'ms' },
       bareHttpPerSecond: { value: cached.barePerSecond, unit: 'req/s' },
+      bareHttpCpuUs: { value: round(cached.bareCpuUs, 1), unit: 'µs/req' },
     },
     ratios: {
       vsStockApollo: ratio('ours', 'apollo'),

@@ -29,6 +29,10 @@ const benches: Readonly<
     about: 'the federated nested query, against stock Apollo Gateway and Hive Gateway; added latency; cached answers',
     run: async (options) => (await import('./gateway.ts')).benchGateway(options),
   },
+  'gateway-abuse': {
+    about: 'depth, alias, fragment and list bombs over every transport: time and CPU until the coded error',
+    run: async (options) => (await import('./gateway-abuse.ts')).benchGatewayAbuse(options),
+  },
   fanout: {
     about: 'one live metric to 1,000 and 10,000 subscribers',
     run: async (options) => (await import('./fanout.ts')).benchFanout(options),

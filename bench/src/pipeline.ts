@@ -226,7 +226,7 @@ async function storageOf(warehouse: Ask, log: EventLog): Promise<Readonly<Record
     },
     aggregateBytesPerEvent: {
       value: Number((projections / rows).toFixed(1)),
-      unit: 'bytes of them in the two projections',
+      unit: 'bytes of them in the projections',
     },
     compressionRatio: { value: share(uncompressed, compressed), unit: 'uncompressed over compressed columns' },
     logBytesPerEvent: { value: Number((logBytes / rows).toFixed(1)), unit: 'bytes an event in the log' },

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createReplayer } from '@tributary/ingest/collector';
-import { CodedError, type Config, type DirectoryApp } from '@tributary/schema';
+import { CodedError, type Config } from '@tributary/schema';
 import {
   checkFixes,
   createDeadLetterReader,
@@ -110,7 +110,7 @@ const lineOf = ({ id, receivedAt, stage, code, field, sourceFormat, message }: D
   [new Date(receivedAt).toISOString(), id, stage, code, field || '-', sourceFormat, message].join('  ');
 
 interface Opened {
-  readonly app: Pick<DirectoryApp, 'tenantId' | 'appId'>;
+  readonly app: Parameters<Letters['readIds']>[0];
   readonly letters: Letters;
   readonly ports: Ports;
 }
@@ -122,7 +122,7 @@ async function withLetters<T>(config: Config, appId: string, work: (opened: Open
     const app = (await ports.directory()).current().apps.find((one) => one.appId === appId);
     if (!app) throw new CodedError('NOT_FOUND', { message: `There is no app ${appId}.` });
     const letters = createDeadLetterReader(await ports.warehouseReader());
-    return await work({ app: { tenantId: app.tenantId, appId }, letters, ports });
+    return await work({ app: { tenantId: app.tenantId, appId, partnerId: '' }, letters, ports });
   } finally {
     await ports.disposal.dispose();
   }

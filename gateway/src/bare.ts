@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '@tributary/platform/logger';
 import { newId } from '@tributary/schema';
 import { createLru } from './lru.ts';
-import { createOperationInspector } from './pipeline/limits.ts';
+import { inspectOperation } from './pipeline/limits.ts';
 import { coerceVariables, createDocumentValidator } from './pipeline/validate.ts';
 import { createQueryExecutor, type ExecutableOperation } from './query-executor.ts';
 import type { SubgraphClient } from './subgraph-client.ts';
@@ -27,7 +27,6 @@ export async function createBareGateway(deps: {
 }): Promise<BareGateway> {
   const supergraph = buildSupergraph(deps.supergraphSdl);
   const queries = await createQueryExecutor({ clients: deps.subgraphs, supergraph, logger: deps.logger });
-  const inspect = createOperationInspector();
   const validate = createDocumentValidator();
   const prepared = createLru<string, ExecutableOperation>(1_000);
 
@@ -36,7 +35,7 @@ export async function createBareGateway(deps: {
     const text = query ?? '';
     let operation = prepared.get(text);
     if (!operation) {
-      const inspected = inspect(text, operationName);
+      const inspected = inspectOperation(text, operationName);
       const [error] = validate(supergraph.schema, inspected.document);
       if (error) throw error;
       operation = { text, ...inspected };

@@ -1,4 +1,3 @@
-import { WebSocket } from 'ws';
 import { apiKey, collect, startTestGateway, type TestGateway, until, writeKey } from './testing/harness.testing.ts';
 
 const feedQuery = 'subscription { feed { text } }';
@@ -65,35 +64,7 @@ describe('authentication by key', () => {
     expect(await revoked).toBe(4403);
     await until(() => test.world.upstreams() === 0);
   });
-
-  it('follows the protocol’s close codes 4400, 4401, 4406, 4408, 4409 and 4429', async () => {
-    test = await startTestGateway({ tuning: { initTimeoutMs: 50 } });
-    const init = { type: 'connection_init', payload: { Authorization: `Bearer ${apiKey}` } };
-    const subscribe = { id: '1', type: 'subscribe', payload: { query: feedQuery } };
-    expect(await rawCloseCode(['{'])).toBe(4400);
-    expect(await rawCloseCode([subscribe])).toBe(4401);
-    expect(await rawCloseCode([])).toBe(4408);
-    expect(await rawCloseCode([init, subscribe, subscribe])).toBe(4409);
-    expect(await rawCloseCode([init, init])).toBe(4429);
-    expect(await rawCloseCode([], null)).toBe(4406);
-    expect(await rawCloseCode([], 'graphql-ws')).toBe(0);
-  });
 });
-
-function rawCloseCode(messages: readonly unknown[], protocol: string | null = 'graphql-transport-ws'): Promise<number> {
-  const socket = new WebSocket(`${test.url.replace('http', 'ws')}/graphql`, protocol === null ? [] : [protocol]);
-  const [first, ...rest] = messages.map((message) => (typeof message === 'string' ? message : JSON.stringify(message)));
-  socket.on('open', () => first && socket.send(first));
-  // The rest after the acknowledgement, as the protocol wants it.
-  socket.once('message', () => {
-    for (const message of rest) socket.send(message);
-  });
-  return new Promise((resolve) => {
-    socket.on('close', resolve);
-    // No common subprotocol: the handshake itself fails.
-    socket.on('error', () => resolve(0));
-  });
-}
 
 describe('console sessions', () => {
   it('keep the key in no place a script can read, and say who is signed in', async () => {

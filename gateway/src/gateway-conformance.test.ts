@@ -1,7 +1,15 @@
-import { serverAudits } from 'graphql-http';
+import { type AuditFail, serverAudits } from 'graphql-http';
 import { apiKey, startTestGateway, type TestGateway } from './testing/harness.testing.ts';
 
-/** graphql-http's suite of GraphQL over HTTP. What it calls an error is a MUST of the specification. */
+/** Refused operations get 400 whatever is accepted: proxies and dashboards count by status. The suite would have 200 for these. */
+const warnings = new Set(
+  ['document parsing failure', 'document validation failure', 'variable coercion failure'].flatMap((what) => [
+    `SHOULD use 200 status code on ${what} when accepting application/json`,
+    `SHOULD use a status code of 200 on ${what} when accepting application/json`,
+  ]),
+);
+
+/** graphql-http's suite of GraphQL over HTTP: no error (a MUST), and no other warnings than those named above. */
 describe('GraphQL over HTTP', () => {
   let test: TestGateway;
   beforeAll(async () => {
@@ -22,9 +30,10 @@ describe('GraphQL over HTTP', () => {
       }),
   });
 
-  it.each(audits.map((audit) => [audit.name, audit] as const))('%s', async (_name, audit) => {
+  it.each(audits.map((audit) => [audit.name, audit] as const))('%s', async (name, audit) => {
     const result = await audit.fn();
-    const reason = result.status === 'ok' ? '' : result.reason;
-    expect([result.status === 'error', result.status === 'error' ? reason : '']).toEqual([false, '']);
+    expect([result.status, (result as AuditFail).reason]).toEqual(
+      warnings.has(name) ? ['warn', 'Response status code is not 200'] : ['ok', undefined],
+    );
   });
 });

@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import { WebSocket } from 'ws';
-import { apiKey, collect, startTestGateway, type TestGateway, until } from './testing/harness.testing.ts';
+import { apiKey, collect, startTestGateway, type TestGateway, unmeteredKey, until } from './testing/harness.testing.ts';
 
 const feedQuery = 'subscription { feed { text } }';
 let test: TestGateway;
@@ -56,6 +56,50 @@ describe('slow readers', () => {
     );
     stuck.end();
   });
+});
+
+describe('a client that stops reading, beside 999 others', () => {
+  it.each([
+    // Three streams of large payloads on one connection.
+    ['by the bytes that it leaves unread', { maxBufferedBytes: 64 * 1024 }, 3],
+    ['by the ping that it does not answer', { pingIntervalMs: 2_000 }, 1],
+  ] as const)(
+    'is cut %s, and they get every event',
+    async (bound, tuning, streams) => {
+      test = await startTestGateway({ tuning: { maxOperationsPerSocket: 100, ...tuning } });
+      const sockets = Array.from({ length: 10 }, () => test.socket({ key: unmeteredKey }));
+      const good = Array.from({ length: 999 }, (_, at) => collect(sockets[at % 10]!, feedQuery));
+      const stuck = await stuckSubscriber(
+        test.url,
+        Array.from(
+          { length: streams },
+          (_, at) => `subscription S${at} { liveMetrics(appId: 1) { rows { campaign { big(bytes: 200000) } } } }`,
+        ),
+      );
+      await until(() => test.gateway.stats().subscribers === 999 + streams, 'the subscribers', 60_000);
+      const took: number[] = [];
+      let sent = 0;
+      const stalledAt = performance.now();
+      let cutAfterMs = Number.NaN;
+      while (sent < 20 || Number.isNaN(cutAfterMs)) {
+        const startedAt = performance.now();
+        test.world.emit([{ campaign: `cmp_${sent % 30}`, installs: sent }]);
+        test.world.feed('an event');
+        sent += 1;
+        await until(() => good.every(({ results }) => results.length === sent), 'every event for the others', 30_000);
+        took.push(performance.now() - startedAt);
+        if (Number.isNaN(cutAfterMs) && test.gateway.stats().sockets === 10) cutAfterMs = performance.now() - stalledAt;
+      }
+      stuck.end();
+      took.sort((a, b) => a - b);
+      process.stdout.write(
+        `cut ${bound} after ${cutAfterMs.toFixed(0)} ms and ${sent} events; the last of 999 had its event after p50 ${took[sent >> 1]!.toFixed(1)} ms, p99 ${took[Math.floor(sent * 0.99)]!.toFixed(1)} ms\n`,
+      );
+      expect(test.gateway.stats().subscribers).toBe(999);
+      expect(good.every(({ results }) => results.every(({ errors }) => !errors))).toBe(true);
+    },
+    120_000,
+  );
 });
 
 interface LivePayload {

@@ -11,13 +11,12 @@ import type { Metrics } from '@tributary/platform/metrics';
 import { type Caller, CodedError, type Config } from '@tributary/schema';
 import type { FormattedExecutionResult } from 'graphql';
 import { explorerRoutes } from './explorer/explorer.ts';
-import { createGraphs, fixedGraph, type Graph, type Graphs } from './graphs.ts';
+import { createGraphs, fixedGraph, type Graph, type Graphs, longestKeptText } from './graphs.ts';
 import { createLiveConnections } from './live-connections.ts';
 import { createGatewayMetrics, type GatewayMetrics } from './metrics.ts';
 import { createOperations, type Operations } from './operations.ts';
 import { type CallerSigner, createAuthenticator, createCallerSigner } from './pipeline/auth.ts';
 import { createFreshness, type Freshness } from './pipeline/freshness.ts';
-import { createOperationInspector, longestCachedText } from './pipeline/limits.ts';
 import { createRateLimiter } from './pipeline/rate-limit.ts';
 import { createResponseCache } from './pipeline/response-cache.ts';
 import { createSessions } from './pipeline/sessions.ts';
@@ -158,10 +157,16 @@ export async function createGateway(deps: GatewayDeps): Promise<Gateway> {
     // The busiest path writes all its headers at once, which is cheaper.
     if (path !== '/graphql') response.setHeader('x-request-id', requestId);
     const route = transports.routes.get(path) ?? (path.startsWith('/exports/') ? downloads : fallbackRoute(site));
-    Promise.resolve(route(request, response, requestId)).catch((error: unknown) => {
+    const fail = (error: unknown) => {
       logger.error({ err: error, requestId }, 'a request failed');
       sendError(response, new CodedError('INTERNAL'), requestId);
-    });
+    };
+    try {
+      const waited = route(request, response, requestId);
+      if (waited instanceof Promise) waited.catch(fail);
+    } catch (error) {
+      fail(error);
+    }
   });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
@@ -329,7 +334,6 @@ function createPipeline(deps: GatewayDeps, { tuning, graphs, signer, freshness, 
   const cache = deps.cache ?? createMemoryCache({ clock });
   return createOperations({
     graphOf: graphs.of,
-    inspect: createOperationInspector(),
     validate: createDocumentValidator(),
     documents: createTrustedDocuments({ cache, manifest: () => manifest }),
     limiter: createRateLimiter(cache),
@@ -338,7 +342,7 @@ function createPipeline(deps: GatewayDeps, { tuning, graphs, signer, freshness, 
     appIdsOf: createAppIndex(directory),
     signer,
     timeoutMs: tuning.operationTimeoutMs,
-    longestKeptText: longestCachedText,
+    longestKeptText,
   });
 }
 

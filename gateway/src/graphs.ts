@@ -38,8 +38,14 @@ export interface GraphsDeps {
   readonly warm?: (graph: Graph) => void;
 }
 
-/** Each keeps its plan: some 30 MiB of them. */
 const preparedKept = 1_000;
+/**
+ * Characters of all texts that are kept with what they were prepared to. A parsed text takes 125 bytes of memory a character, its
+ * plan and more besides: some 60 MiB of them.
+ */
+const preparedLength = 262_144;
+/** A longer text is prepared each time. */
+export const longestKeptText = 32_768;
 
 export function createGraphs(deps: GraphsDeps): Graphs {
   const whole = createSlot(deps);
@@ -81,6 +87,9 @@ export function fixedGraph(sdl: string): ComposedGraphs {
   return { sdl, partnerSdl: hasHiddenTags(sdl) ? null : sdl, subgraphs: [] };
 }
 
+const createPrepared = (): Graph['prepared'] =>
+  createLru(preparedKept, { of: (text) => text.length, most: preparedLength });
+
 function createSlot(deps: GraphsDeps) {
   const subscriptions = createSubscriptionEngine(deps);
   let graph: Graph | null = null;
@@ -98,7 +107,7 @@ function createSlot(deps: GraphsDeps) {
       if (graph?.supergraph.id === supergraph.id) return;
       const old = graph;
       const queries = await createQueryExecutor({ ...deps, supergraph });
-      const next: Graph = { supergraph, queries, subscriptions, prepared: createLru(preparedKept) };
+      const next: Graph = { supergraph, queries, subscriptions, prepared: createPrepared() };
       deps.warm?.(next);
       graph = next;
       subscriptions.useSupergraph(supergraph);

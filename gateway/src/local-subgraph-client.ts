@@ -30,6 +30,8 @@ type Prepared = { readonly document: DocumentNode } | { readonly errors: readonl
 /** The planner sends few distinct texts per supergraph; this many cover the plan cache of a busy gateway. */
 const preparedOperations = 2_000;
 const longestCachedText = 65_536;
+/** Characters of all of them; parsed they take 50 bytes each. */
+const preparedLength = 1_048_576;
 
 /**
  * Runs operations on a subgraph of this process: no HTTP, no serialisation, and each text is parsed and validated once
@@ -38,7 +40,7 @@ const longestCachedText = 65_536;
  * Over 50 lines: one closure, whose parts share this state.
  */
 export function createLocalSubgraphClient(subgraph: LocalSubgraph): SubgraphClient {
-  const prepared = createLru<string, Prepared>(preparedOperations);
+  const prepared = createLru<string, Prepared>(preparedOperations, { of: (text) => text.length, most: preparedLength });
   const running = new Set<AbortController>();
   let report: (error: unknown, request: SubgraphRequest) => void = () => {};
 

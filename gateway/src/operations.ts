@@ -2,6 +2,7 @@ import { CodedError } from '@tributary/schema';
 import { type FormattedExecutionResult, OperationTypeNode } from 'graphql';
 import type { OperationContext } from './data-source.ts';
 import type { Graph } from './graphs.ts';
+import { type MaybePromise, thenNow } from './maybe-promise.ts';
 import { type CallerSigner, type Principal, rightsOf } from './pipeline/auth.ts';
 import { formatErrors } from './pipeline/format-error.ts';
 import type { Freshness } from './pipeline/freshness.ts';
@@ -44,8 +45,11 @@ export function resultOf(answered: Exclude<OperationAnswer, { kind: 'stream' }>)
 
 /** The pipeline that every transport calls: document → limits → cost → bucket → cache or plan → result → refund. */
 export interface Operations {
-  /** Throws coded GraphQL errors and CodedErrors for what is refused before anything runs. */
-  run(params: OperationParams, principal: Principal, options: RunOptions): Promise<OperationAnswer>;
+  /**
+   * Throws, or rejects with, coded GraphQL errors and CodedErrors for what is refused before anything runs. Answers at once where
+   * all that it takes is in this process, as with a GET seen before whose answer is kept.
+   */
+  run(params: OperationParams, principal: Principal, options: RunOptions): MaybePromise<OperationAnswer>;
   /** Prepares and plans a text for a graph before it is asked for. Throws what refuses the text. */
   warm(graph: Graph, text: string): void;
 }
@@ -76,7 +80,8 @@ export function createOperations(deps: OperationsDeps): Operations {
     const known = graph.prepared.get(key);
     if (known) return known;
     const fresh = prepareOperation(deps, graph.supergraph, text, operationName);
-    if (text.length <= deps.longestKeptText) graph.prepared.set(key, fresh);
+    // One that is refused is not kept: many of them would drive out what is asked.
+    if (!fresh.error && text.length <= deps.longestKeptText) graph.prepared.set(key, fresh);
     return fresh;
   }
 
@@ -100,25 +105,33 @@ export function createOperations(deps: OperationsDeps): Operations {
 
   const resolvedByParams = new WeakMap<OperationParams, Resolved>();
 
-  async function resolve(graph: Graph, params: OperationParams, principal: Principal): Promise<Resolved> {
+  async function resolve(graph: Graph, params: OperationParams, principal: Principal, options: RunOptions) {
     checkVariables(params.variables);
     const text = await deps.documents.textOf(params, principal);
-    const { tenantId, trustedOnly } = principal;
-    return {
+    const operation = prepared(graph, text, params.operationName);
+    refuseUnfit(operation, options);
+    const variables = coerceVariables(graph.supergraph.schema, operation.operation, params.variables);
+    const resolved: Resolved = {
       graph,
-      tenantId,
-      trustedOnly,
-      operation: prepared(graph, text, params.operationName),
-      variables: null,
+      tenantId: principal.tenantId,
+      trustedOnly: principal.trustedOnly,
+      operation,
+      variables,
+      given: params.variables,
+      requested: operation.cost.requested(variables),
+      apps: null,
       lastKey: null,
     };
+    // A GET's parameters are one object for one URL; any other's are seen once.
+    if (options.readOnly) resolvedByParams.set(params, resolved);
+    return resolved;
   }
 
-  async function subscribe(asked: Asked): Promise<OperationAnswer> {
-    const { graph, operation, variables, principal } = asked;
+  async function subscribe({ resolved, principal }: Asked): Promise<OperationAnswer> {
+    const { graph, operation, variables, requested } = resolved;
     const onEnd = openOne(principal);
     try {
-      await deps.limiter.charge(principal, operation.cost.requested(variables));
+      await deps.limiter.charge(principal, requested);
       const { document, operation: node } = operation;
       return {
         kind: 'stream',
@@ -130,45 +143,44 @@ export function createOperations(deps: OperationsDeps): Operations {
     }
   }
 
+  function runResolved(asked: Asked): MaybePromise<OperationAnswer> {
+    const { operation } = asked.resolved;
+    if (operation.kind === OperationTypeNode.SUBSCRIPTION) return subscribe(asked);
+    if (operation.maxAgeSeconds > 0) return runCached(deps, asked);
+    return runCharged(deps, asked);
+  }
+
   return {
     warm(graph, text) {
       const operation = prepared(graph, text, null);
       if (operation.error) throw operation.error;
       if (operation.kind !== OperationTypeNode.SUBSCRIPTION) graph.queries.warm(operation);
     },
-    async run(params, principal, options) {
+    run(params, principal, options) {
       const graph = deps.graphOf(principal);
       if (!graph) throw new CodedError('NOT_READY');
       const known = resolvedByParams.get(params);
-      const resolved = known && isStill(known, graph, principal) ? known : await resolve(graph, params, principal);
-      const { operation } = resolved;
-      refuseUnfit(operation, options);
-      resolved.variables ??= coerceVariables(graph.supergraph.schema, operation.operation, params.variables);
-      // A GET's parameters are one object for one URL; any other's are seen once.
-      if (options.readOnly && resolved !== known) resolvedByParams.set(params, resolved);
-      const asked: Asked = {
-        resolved,
-        graph,
-        operation,
-        variables: resolved.variables,
-        given: params.variables,
-        principal,
-        options,
-      };
-      if (operation.kind === OperationTypeNode.SUBSCRIPTION) return subscribe(asked);
-      if (operation.maxAgeSeconds > 0) return runCached(deps, asked);
-      return runCharged(deps, asked);
+      if (known && isStill(known, graph, principal)) return runResolved({ resolved: known, principal, options });
+      return resolve(graph, params, principal, options).then((resolved) =>
+        runResolved({ resolved, principal, options }),
+      );
     },
   };
 }
 
-/** What parameters mean to callers of one tenant on the same terms. */
+/** What parameters mean to callers of one tenant on the same terms, once they are found fit. */
 interface Resolved {
   readonly graph: Graph;
   readonly tenantId: string;
   readonly trustedOnly: boolean;
   readonly operation: PreparedOperation;
-  variables: Readonly<Record<string, unknown>> | null;
+  /** Coerced: for cost, keys and subscriptions. The executor coerces `given` itself. */
+  readonly variables: Readonly<Record<string, unknown>>;
+  readonly given: Readonly<Record<string, unknown>> | null | undefined;
+  /** Points. */
+  readonly requested: number;
+  /** What the root fields name of the tenant's apps, as long as it has the same. */
+  apps: { readonly known: ReadonlySet<string>; readonly named: readonly string[] | null } | null;
   /** Of the response cache, as long as rights, apps and freshness are the same. */
   lastKey: { readonly rights: string; readonly freshness: string; readonly key: string } | null;
 }
@@ -183,11 +195,6 @@ function isStill(resolved: Resolved, graph: Graph, principal: Principal): boolea
 
 interface Asked {
   readonly resolved: Resolved;
-  readonly graph: Graph;
-  readonly operation: PreparedOperation;
-  /** Coerced: for cost, keys and subscriptions. The executor coerces `given` itself. */
-  readonly variables: Readonly<Record<string, unknown>>;
-  readonly given: Readonly<Record<string, unknown>> | null | undefined;
   readonly principal: Principal;
   readonly options: RunOptions;
 }
@@ -199,24 +206,30 @@ function refuseUnfit({ kind, error }: PreparedOperation, { streaming, readOnly }
 }
 
 async function runCharged(deps: OperationsDeps, asked: Asked): Promise<OperationAnswer> {
-  const { operation, variables, principal, options } = asked;
-  const charge = await deps.limiter.charge(principal, operation.cost.requested(variables));
+  const { resolved, principal, options } = asked;
+  const charge = await deps.limiter.charge(principal, resolved.requested);
   const result = await execute(deps, asked, options.signal());
-  const cost = charge.settle(operation.cost.actual(result.data, variables));
+  const cost = charge.settle(resolved.operation.cost.actual(result.data, resolved.variables));
   return { kind: 'result', result: formatted(result, options.requestId), cost };
 }
 
-function keyOf(deps: OperationsDeps, asked: Asked): string {
-  const { resolved, graph, operation, variables, principal } = asked;
+function runCached(deps: OperationsDeps, asked: Asked): MaybePromise<OperationAnswer> {
+  const key = keyOf(deps, asked);
+  return thenNow(deps.responses.find(key), (kept) =>
+    kept ? answerKept(deps, asked, kept) : makeKept(deps, asked, key),
+  );
+}
+
+function keyOf(deps: OperationsDeps, { resolved, principal }: Asked): string {
   const rights = rightsOf(principal);
-  const freshness = deps.freshness.tokenOf(principal, appsOf(deps, asked));
+  const freshness = deps.freshness.tokenOf(principal, appsOf(deps, resolved));
   const { lastKey } = resolved;
   if (lastKey?.rights === rights && lastKey.freshness === freshness) return lastKey.key;
   const key = responseKey({
     tenantId: principal.tenantId,
-    supergraphId: graph.supergraph.id,
-    operationId: operation.id,
-    variables,
+    supergraphId: resolved.graph.supergraph.id,
+    operationId: resolved.operation.id,
+    variables: resolved.variables,
     rights,
     freshness,
   });
@@ -224,18 +237,21 @@ function keyOf(deps: OperationsDeps, asked: Asked): string {
   return key;
 }
 
-async function runCached(deps: OperationsDeps, asked: Asked): Promise<OperationAnswer> {
-  const { operation, variables, principal, options } = asked;
-  const key = keyOf(deps, asked);
-  const requested = operation.cost.requested(variables);
-  const found = deps.responses.find(key);
-  const kept = found instanceof Promise ? await found : found;
-  if (kept) {
-    const charge = await deps.limiter.charge(principal, hitCost);
+function answerKept(
+  deps: OperationsDeps,
+  { resolved, principal }: Asked,
+  answer: StoredAnswer,
+): MaybePromise<OperationAnswer> {
+  return thenNow(deps.limiter.charge(principal, hitCost), (charge) => {
     const { throttle } = charge.settle(hitCost);
-    return { kind: 'stored', answer: kept, cost: { requested, actual: hitCost, throttle } };
-  }
-  const charge = await deps.limiter.charge(principal, requested);
+    return { kind: 'stored', answer, cost: { requested: resolved.requested, actual: hitCost, throttle } };
+  });
+}
+
+async function makeKept(deps: OperationsDeps, asked: Asked, key: string): Promise<OperationAnswer> {
+  const { resolved, principal, options } = asked;
+  const { operation, variables } = resolved;
+  const charge = await deps.limiter.charge(principal, resolved.requested);
   const run = await deps.responses.make(key, operation.maxAgeSeconds, options.signal(), (signal) =>
     execute(deps, asked, signal),
   );
@@ -247,9 +263,14 @@ async function runCached(deps: OperationsDeps, asked: Asked): Promise<OperationA
   return { kind: 'result', result: formatted(run.result, options.requestId), cost };
 }
 
+function appsOf(deps: OperationsDeps, resolved: Resolved): readonly string[] | null {
+  const known = deps.appIdsOf(resolved.tenantId);
+  if (resolved.apps?.known !== known) resolved.apps = { known, named: namedApps(resolved, known) };
+  return resolved.apps.named;
+}
+
 /** The apps that every root field names, so that other apps' news leaves the answer alone; null where one names none. */
-function appsOf(deps: OperationsDeps, { operation, variables, principal }: Asked): readonly string[] | null {
-  const known = deps.appIdsOf(principal.tenantId);
+function namedApps({ operation, variables }: Resolved, known: ReadonlySet<string>): readonly string[] | null {
   const named = new Set<string>();
   for (const { args } of operation.roots) {
     const before = named.size;
@@ -270,9 +291,10 @@ function appsOf(deps: OperationsDeps, { operation, variables, principal }: Asked
 
 async function execute(
   deps: OperationsDeps,
-  { graph, operation, variables, given, principal, options }: Asked,
+  { resolved, principal, options }: Asked,
   signal: AbortSignal,
 ): Promise<FormattedExecutionResult> {
+  const { graph, operation, variables, given } = resolved;
   const { requestId } = options;
   const deadline = new AbortController();
   const timer = setTimeout(() => deadline.abort(new CodedError('QUERY_TIMEOUT')), deps.timeoutMs);

@@ -11,7 +11,8 @@ export interface Cache {
   delete(key: string): Promise<void>;
   /** Adds and returns the new value; the counter vanishes `ttlMs` after its first addition. */
   increment(key: string, by: number, options: { readonly ttlMs: number }): Promise<number>;
-  takeTokens(key: string, bucket: TokenBucket): Promise<TokenVerdict>;
+  /** At once where the cache is in this process: a promise would cost the busiest path more than the bucket does. */
+  takeTokens(key: string, bucket: TokenBucket): Promise<TokenVerdict> | TokenVerdict;
   dispose(): Promise<void>;
 }
 

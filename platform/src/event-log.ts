@@ -14,6 +14,8 @@ import type { LogBlock } from '@tributary/schema';
  */
 export interface EventLog {
   readonly partitionCount: number;
+  /** Once `append` has resolved nothing refers to the blocks' bodies: their memory may be used again. Default false. */
+  readonly copiesBlocks?: boolean;
   append(blocks: readonly LogBlock[]): Promise<void>;
   openReader(options: LogReaderOptions): Promise<LogReader>;
   /** Next offset to be written and first offset still held, per partition. */

@@ -48,11 +48,12 @@ export function linkedIdsSql(scope: IdentityScope = tenantAndApps): string {
 }
 
 /**
- * Counts distinct people. `keysSql` is a SELECT of app_id, device_key and the columns of `groupBy`, best DISTINCT, since then
- * few rows are joined. Answers the columns of `groupBy` and `people` (Float64).
+ * Counts distinct people. `keysSql` is a SELECT of app_id, device_key and the columns of `groupBy`, of rows as they are: one
+ * hash of each row is cheaper than a DISTINCT before it (0.2 s of CPU in place of 0.4 for 466,000 rows of 276,000 devices).
+ * Answers the columns of `groupBy` and `people` (Float64).
  *
  * @example
- * countPeopleSql(`SELECT DISTINCT app_id, device_key FROM events WHERE …`, ['app_id'])
+ * countPeopleSql(`SELECT app_id, device_key FROM events WHERE …`, ['app_id'])
  */
 export function countPeopleSql(
   keysSql: string,
@@ -60,15 +61,14 @@ export function countPeopleSql(
   scope: IdentityScope = tenantAndApps,
 ): string {
   const columns = groupBy.map((name) => `keys.${name} AS ${name}`).join(', ');
-  return `SELECT ${columns ? `${columns}, ` : ''}toFloat64(uniqExact(${personSql('keys', 'linked')})) AS people
+  // One key: a join over two of them took a third more. An id may be linked in several apps, each with a person of its own.
+  const links = `(SELECT device_key, groupArray(app_id) AS apps, groupArray(person_id) AS persons FROM ${linkedIdsSql(scope)} GROUP BY device_key)`;
+  const person = `if(has(linked.apps, keys.app_id), linked.persons[indexOf(linked.apps, keys.app_id)], keys.device_key)`;
+  return `SELECT ${columns ? `${columns}, ` : ''}toFloat64(uniqExact(${person})) AS people
 FROM (${keysSql}) AS keys
-LEFT ANY JOIN ${linkedIdsSql(scope)} AS linked ON keys.app_id = linked.app_id AND keys.device_key = linked.device_key
+LEFT ANY JOIN ${links} AS linked ON keys.device_key = linked.device_key
 ${columns ? `GROUP BY ${groupBy.map((name) => `keys.${name}`).join(', ')}` : ''}`;
 }
-
-/** The person of a row of `keys`, left-joined with `linkedIdsSql()` as `linked`: whose the id is, else the id itself. */
-export const personSql = (keys: string, linked: string): string =>
-  `if(${linked}.person_id = '', ${keys}.device_key, ${linked}.person_id)`;
 
 /** Undoes the merge of these ids from the moment on, in all of the past. A row for `identity_links`. */
 export function unlinkRow(link: {

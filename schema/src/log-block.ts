@@ -6,6 +6,8 @@ export interface LogBlock {
   readonly header: LogBlockHeader;
   /** `count` lines of JSON, each ended by `\n`, UTF-8. */
   readonly body: Uint8Array;
+  /** Bytes before the body, in its memory, that a store may write over: it spares copying the body behind a head. Absent = none. */
+  readonly headRoom?: number;
 }
 
 export interface LogBlockHeader {

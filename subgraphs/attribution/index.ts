@@ -29,11 +29,12 @@ export function createAttributionSubgraph(deps: SubgraphDeps, streams: StreamSet
   const App = addApp(figures);
   const Campaign = addCampaign(figures);
   const installs = createInstallReader(deps.warehouse);
+  const decisions = createDecisionReader(deps.warehouse);
   const Install = addInstall({
     kit,
     deps,
     installs,
-    decisions: createDecisionReader(deps.warehouse),
+    decisions,
     App,
     Campaign,
     Person: addEntityStub(builder, 'Person'),
@@ -48,7 +49,7 @@ export function createAttributionSubgraph(deps: SubgraphDeps, streams: StreamSet
     App,
     Campaign,
     Install,
-    requireInstall: (context, id) => requireInstall({ deps, installs }, context, id),
+    requireInstall: (context, id) => requireInstall({ deps, installs, decisions }, context, id),
   });
   return defineSubgraph({ name: 'attribution', builder, deps, dispose: async () => hub.dispose() });
 }

@@ -44,8 +44,15 @@ function collectorUrlOf({ collectorPublicUrl, host, ports }: Config): string {
 export function createCampaignsSubgraph(deps: SubgraphDeps & { readonly relational: Relational }): Subgraph {
   const kit = createSubgraphBuilder();
   const { relational, directory, cache, liveBus, clock, signingSecret } = deps;
-  const catalogue = withOwnerWall(createCatalogueReader(relational), ['readTenant']);
-  const operations = withOwnerWall(createOperationsReader(relational), ['readLastSequence']);
+  const catalogue = withOwnerWall(createCatalogueReader(relational), {
+    unowned: ['readTenant'],
+    partnerOf: (read, { id, partnerId }) => (read === 'readPartners' ? id : partnerId),
+  });
+  // What a tenant is run by is no partner's to see.
+  const operations = withOwnerWall(createOperationsReader(relational), {
+    unowned: ['readLastSequence'],
+    partnerOf: () => null,
+  });
   const schemaDeps: SchemaDeps = {
     catalogue,
     operations,

@@ -63,19 +63,24 @@ const jobColumns = {
   updatedAt: true,
 } as const;
 
+/** Conditions on what is a tenant's own business: a partner finds nothing. */
+const ofTenant = ({ tenantId, partnerId }: Reach) => ({ tenantId: partnerId === null ? tenantId : { in: [] } });
+
+/** The same, of the reader's apps. */
+const ofApps = (reach: Reach) => ({
+  ...ofTenant(reach),
+  ...(reach.appIds === null ? {} : { appId: { in: [...reach.appIds] } }),
+});
+
 /**
  * Reads what a tenant is run by: members, keys, audit, reports, alerts, imports, rates and jobs. Never a hash, a sealed text
  * or a password is among the columns. Each function is one statement. Throws RELATIONAL_UNAVAILABLE.
  */
 export function createOperationsReader({ client }: Pick<Relational, 'client'>) {
-  const ofApps = ({ tenantId, appIds }: Reach) => ({
-    tenantId,
-    ...(appIds === null ? {} : { appId: { in: [...appIds] } }),
-  });
   return {
-    readMembers: ({ tenantId }: Reach, ids?: readonly string[]) =>
+    readMembers: (reach: Reach, ids?: readonly string[]) =>
       client.member.findMany({
-        where: { tenantId, ...within(ids) },
+        where: { ...ofTenant(reach), ...within(ids) },
         select: {
           id: true,
           tenantId: true,
@@ -90,7 +95,7 @@ export function createOperationsReader({ client }: Pick<Relational, 'client'>) {
 
     /** Newest first. */
     readAuditPage: (
-      { tenantId }: Reach,
+      reach: Reach,
       page: PageRequest,
       after: readonly [at: number, id: string] | null,
       filter: {
@@ -101,7 +106,7 @@ export function createOperationsReader({ client }: Pick<Relational, 'client'>) {
     ) =>
       client.auditEntry.findMany({
         where: {
-          tenantId,
+          ...ofTenant(reach),
           ...(filter.action === undefined ? {} : { action: { startsWith: filter.action } }),
           ...(filter.actor === undefined ? {} : { actor: filter.actor }),
           ...(filter.subjectId === undefined ? {} : { subjectId: filter.subjectId }),
@@ -113,9 +118,9 @@ export function createOperationsReader({ client }: Pick<Relational, 'client'>) {
         take: page.limit,
       }),
 
-    readApiKeys: ({ tenantId }: Reach, ids?: readonly string[]) =>
+    readApiKeys: (reach: Reach, ids?: readonly string[]) =>
       client.apiKey.findMany({
-        where: { tenantId, ...within(ids) },
+        where: { ...ofTenant(reach), ...within(ids) },
         select: {
           ...keyColumns,
           scopes: true,
@@ -191,9 +196,9 @@ export function createOperationsReader({ client }: Pick<Relational, 'client'>) {
         take: asked.limit,
       }),
 
-    readCostImports: ({ tenantId }: Reach, ids?: readonly string[]) =>
+    readCostImports: (reach: Reach, ids?: readonly string[]) =>
       client.costImport.findMany({
-        where: { tenantId, ...within(ids) },
+        where: { ...ofTenant(reach), ...within(ids) },
         select: {
           id: true,
           tenantId: true,
@@ -213,12 +218,12 @@ export function createOperationsReader({ client }: Pick<Relational, 'client'>) {
       }),
 
     readFxRates: (
-      { tenantId }: Reach,
+      reach: Reach,
       asked: { readonly from?: string; readonly to?: string; readonly firstDay: string; readonly lastDay: string },
     ) =>
       client.fxRate.findMany({
         where: {
-          tenantId,
+          ...ofTenant(reach),
           day: { gte: new Date(asked.firstDay), lte: new Date(asked.lastDay) },
           ...(asked.from === undefined ? {} : { from: asked.from }),
           ...(asked.to === undefined ? {} : { to: asked.to }),
@@ -228,11 +233,10 @@ export function createOperationsReader({ client }: Pick<Relational, 'client'>) {
         take: 1_000,
       }),
 
-    readJobs: ({ tenantId, appIds }: Reach, page: PageRequest, after: readonly [at: number, id: string] | null) =>
+    readJobs: (reach: Reach, page: PageRequest, after: readonly [at: number, id: string] | null) =>
       client.job.findMany({
         where: {
-          tenantId,
-          ...(appIds === null ? {} : { appId: { in: [...appIds] } }),
+          ...ofApps(reach),
           ...(after === null
             ? {}
             : {
@@ -247,16 +251,16 @@ export function createOperationsReader({ client }: Pick<Relational, 'client'>) {
         take: page.limit,
       }),
 
-    readJobsById: ({ tenantId, appIds }: Reach, ids: readonly string[]) =>
+    readJobsById: (reach: Reach, ids: readonly string[]) =>
       client.job.findMany({
-        where: { tenantId, ...(appIds === null ? {} : { appId: { in: [...appIds] } }), ...within(ids) },
+        where: { ...ofApps(reach), ...within(ids) },
         select: jobColumns,
       }),
 
     /** After the sequence, oldest first. */
-    readJobSteps: ({ tenantId }: Reach, jobId: string, after: bigint | null, limit: number) =>
+    readJobSteps: (reach: Reach, jobId: string, after: bigint | null, limit: number) =>
       client.jobStep.findMany({
-        where: { tenantId, jobId, ...(after === null ? {} : { sequence: { gt: after } }) },
+        where: { ...ofTenant(reach), jobId, ...(after === null ? {} : { sequence: { gt: after } }) },
         orderBy: { sequence: 'asc' },
         take: limit,
       }),

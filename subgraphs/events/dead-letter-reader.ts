@@ -1,6 +1,7 @@
 import { defineQuery, timeParam, type Warehouse } from '@tributary/platform/warehouse';
 import { z } from 'zod';
 import { decodeCursor, encodeCursor, type PageRequest, type TimeBounds } from '../src/kit.ts';
+import { partnerParam } from './events-sql.ts';
 
 const columns = `dead_letter_id AS id, stage, code, field, message, source_format AS sourceFormat, event_id AS eventId,
       toFloat64(toUnixTimestamp64Milli(received_at)) AS receivedAt, payload`;
@@ -17,9 +18,11 @@ const row = z.object({
 });
 export type DeadLetterRow = z.output<typeof row>;
 
-const scope = { tenantId: z.string().min(1), appId: z.string().min(1) };
+const scope = { tenantId: z.string().min(1), appId: z.string().min(1), ...partnerParam };
 const filterParams = { fromMs: z.number(), toMs: z.number(), codes: z.array(z.string()), stages: z.array(z.string()) };
-const filtered = `tenant_id = {tenantId:String} AND app_id = {appId:String}
+/** What was refused belongs to no campaign, so to no partner. */
+const noPartners = `{partnerId:String} = ''`;
+const filtered = `tenant_id = {tenantId:String} AND app_id = {appId:String} AND ${noPartners}
       AND received_at >= ${timeParam('fromMs')} AND received_at < ${timeParam('toMs')}
       AND (empty({codes:Array(String)}) OR code IN {codes:Array(String)})
       AND (empty({stages:Array(String)}) OR stage IN {stages:Array(String)})`;
@@ -46,7 +49,7 @@ export const deadLettersByIdQuery = defineQuery({
   sql: `
     SELECT ${columns}
     FROM dead_letters
-    WHERE tenant_id = {tenantId:String} AND app_id = {appId:String} AND dead_letter_id IN {ids:Array(String)}
+    WHERE tenant_id = {tenantId:String} AND app_id = {appId:String} AND ${noPartners} AND dead_letter_id IN {ids:Array(String)}
     ORDER BY dead_letters.received_at, dead_letters.dead_letter_id
     LIMIT 1 BY dead_letters.dead_letter_id`,
   params: z.object({ ...scope, ids: z.array(z.string()).min(1).max(500) }),
@@ -77,6 +80,8 @@ export interface DeadLetterFilter {
 export interface AppScope {
   readonly tenantId: string;
   readonly appId: string;
+  /** '' = no partner's; a partner finds nothing. */
+  readonly partnerId: string;
 }
 
 const cursorKey = z.tuple([z.int().min(0), z.string()]);

@@ -13,6 +13,7 @@ export const engagementKinds = `('click', 'impression')`;
 
 export const minuteMs = 60_000;
 export const quarterMs = 900_000;
+export const halfHourMs = 1_800_000;
 
 /** Parameters of `sliceRange`. */
 export const sliceParams = {
@@ -34,10 +35,11 @@ export const wholeGrains = (expression: string) =>
 
 export const quarter = 'toStartOfFifteenMinutes(occurred_at)';
 export const minute = 'toStartOfMinute(occurred_at)';
+export const halfHour = 'toStartOfInterval(occurred_at, toIntervalMinute(30))';
 
 /**
  * The wall between partners, in SQL: with `partnerId` set, only rows whose campaign is that partner's; with '' all rows.
- * Every query of the subgraphs that a partner may cause holds it. `column` is a campaign id; both projections have it.
+ * Every query of the subgraphs that a partner may cause holds it. `column` is a campaign id; by_minute and by_quarter have it.
  */
 export const partnerWall = (column = 'campaign_id') => `({partnerId:String} = '' OR ${column} IN ${partnerCampaigns})`;
 

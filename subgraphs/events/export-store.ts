@@ -52,8 +52,9 @@ export const exportJobQuery = defineQuery({
   name: 'events_export_job',
   sql: `${latest}
     WHERE tenant_id = {tenantId:String} AND job_id = {jobId:String}
-    GROUP BY tenant_id, job_id`,
-  params: z.object({ tenantId: z.string().min(1), jobId: z.string().min(1) }),
+    GROUP BY tenant_id, job_id
+    HAVING JSONExtractString(requestNow, 'partnerId') = {partnerId:String}`,
+  params: z.object({ tenantId: z.string().min(1), partnerId: z.string(), jobId: z.string().min(1) }),
   row,
 });
 
@@ -87,7 +88,8 @@ const jobOf = (found: z.output<typeof row>): ExportJob => ({
 });
 
 export interface ExportStore {
-  read(tenantId: string, jobId: string): Promise<ExportJob | null>;
+  /** Of that partner; '' = of the organisation itself. */
+  read(tenantId: string, partnerId: string, jobId: string): Promise<ExportJob | null>;
   /** Jobs that aren't at their end and that nobody touched since. */
   readUnfinished(createdFromMs: number, untouchedSinceMs: number): Promise<readonly ExportJob[]>;
   write(job: ExportJob): Promise<void>;
@@ -95,8 +97,8 @@ export interface ExportStore {
 
 export function createExportStore(warehouse: Warehouse): ExportStore {
   return {
-    async read(tenantId, jobId) {
-      const [found] = await warehouse.query(exportJobQuery, { tenantId, jobId });
+    async read(tenantId, partnerId, jobId) {
+      const [found] = await warehouse.query(exportJobQuery, { tenantId, partnerId, jobId });
       return found ? jobOf(found) : null;
     },
     async readUnfinished(fromMs, staleMs) {

@@ -252,7 +252,7 @@ describe('exportReport', () => {
     const store = createExportStore(test.warehouse);
     const { job } = await begin();
     await finished(job.id);
-    const stored = await store.read('ten_a', job.id);
+    const stored = await store.read('ten_a', '', job.id);
     await store.write({
       ...stored!,
       jobId: 'exp_tried',

@@ -30,13 +30,14 @@ const personsPerQuery = 80;
 
 /** One query for all people of one app that an operation asks about. `null` = none of their events is stored. */
 export function personLoader(context: SubgraphContext, reader: PersonReader, app: DirectoryApp, nowMs: number) {
-  const { tenantId } = context.caller;
+  const { tenantId, partnerId } = context.caller;
   return context.loaders.get(`persons:${tenantId}:${app.appId}`, () => {
     return new DataLoader<string, PersonFacts | null>(
       async (deviceKeys) => {
         const found = await reader.readPersons({
           tenantId,
           appId: app.appId,
+          partnerId: partnerId ?? '',
           deviceKeys,
           currency: app.currency,
           nowMs,

@@ -59,7 +59,7 @@ export const peopleQuery = defineQuery({
   name: 'events_people',
   sql: `
     SELECT app_id AS appId, people FROM (${countPeopleSql(
-      `SELECT DISTINCT app_id, device_key
+      `SELECT app_id, device_key
       FROM events
       WHERE tenant_id = {tenantId:String} AND app_id IN {appIds:Array(String)} AND environment = 'production'
         AND occurred_at >= ${timeParam('fromMs')} AND occurred_at < ${timeParam('toMs')}

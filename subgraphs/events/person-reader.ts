@@ -1,6 +1,6 @@
 import { defineQuery, timeParam, type Warehouse } from '@tributary/platform/warehouse';
 import { z } from 'zod';
-import { revenueKinds, signedAmount } from './events-sql.ts';
+import { partnerParam, partnerWall, revenueKinds, signedAmount } from './events-sql.ts';
 
 /** How far back a person is looked for, days. */
 export const personLookbackDays = 400;
@@ -19,6 +19,7 @@ export const personsQuery = defineQuery({
         sumIf(revenue_amount, event_kind IN ${revenueKinds}) AS amount
       FROM events
       WHERE tenant_id = {tenantId:String} AND app_id = {appId:String} AND device_key IN {deviceKeys:Array(String)}
+        AND ${partnerWall()}
         AND occurred_at >= ${timeParam('fromMs')} AND occurred_at < ${timeParam('toMs')}
       GROUP BY device_key, event_kind, revenue_currency
     )
@@ -30,6 +31,7 @@ export const personsQuery = defineQuery({
     currency: z.string(),
     fromMs: z.number(),
     toMs: z.number(),
+    ...partnerParam,
   }),
   row: z.object({
     deviceKey: z.string(),
@@ -47,6 +49,8 @@ export interface PersonReader {
   readPersons(request: {
     readonly tenantId: string;
     readonly appId: string;
+    /** '' = no partner's; else only of events that name its campaigns. */
+    readonly partnerId: string;
     readonly deviceKeys: readonly string[];
     readonly currency: string;
     readonly nowMs: number;
@@ -57,10 +61,11 @@ const dayMs = 86_400_000;
 
 export function createPersonReader(warehouse: Warehouse): PersonReader {
   return {
-    async readPersons({ tenantId, appId, deviceKeys, currency, nowMs }) {
+    async readPersons({ tenantId, appId, partnerId, deviceKeys, currency, nowMs }) {
       const rows = await warehouse.query(personsQuery, {
         tenantId,
         appId,
+        partnerId,
         deviceKeys: [...deviceKeys],
         currency,
         fromMs: nowMs - personLookbackDays * dayMs,

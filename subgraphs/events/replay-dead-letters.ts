@@ -92,7 +92,11 @@ export async function replayDeadLetters(
   { scope, ids, fixes, idempotencyKey, question }: ReplayRequest,
 ): Promise<{ readonly outcomes: readonly ReplayOutcome[]; readonly repeated: boolean }> {
   const requestHash = createHash('sha256').update(JSON.stringify(question)).digest('hex');
-  const stored = await deps.warehouse.query(replayOutcomesQuery, { ...scope, key: idempotencyKey });
+  const stored = await deps.warehouse.query(replayOutcomesQuery, {
+    tenantId: scope.tenantId,
+    appId: scope.appId,
+    key: idempotencyKey,
+  });
   if (stored.some((one) => one.requestHash !== requestHash)) throw new CodedError('IDEMPOTENCY_CONFLICT');
   const done = new Map(stored.map((one) => [one.deadLetterId, one]));
   const keep = (outcomes: readonly { deadLetterId: string; status: string; code: string | null }[]) =>
@@ -136,14 +140,15 @@ export async function replayDeadLetters(
 
 async function replayOne(
   replayEvent: ReplayEvent,
-  scope: AppScope,
+  { tenantId, appId }: AppScope,
   letter: DeadLetterRow,
   fixes: readonly PayloadFix[],
 ): Promise<ReplayOutcome> {
   const payload = applyFixes(letter.payload, fixes);
   if (payload === null) return { deadLetterId: letter.id, status: 'rejected', code: 'BODY_UNPARSABLE' };
   const verdict = await replayEvent({
-    ...scope,
+    tenantId,
+    appId,
     sourceFormat: letter.sourceFormat,
     payload,
     fallbackEventId: letter.id,

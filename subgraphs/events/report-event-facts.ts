@@ -1,8 +1,20 @@
 import { timeParam } from '@tributary/platform/warehouse';
 import { type ReportDimension, type ReportMetric, type ReportSource, reportMetric } from '@tributary/schema';
 import { linkedIdsSql } from '@tributary/schema/identity-sql';
+import { isWholeHalfHours } from './domain/calendar.ts';
 import type { ReportPlan } from './domain/report-plan.ts';
-import { edgeRows, engagementKinds, minute, quarter, signedAmount, wholeGrains } from './events-sql.ts';
+import {
+  edgeRows,
+  engagementKinds,
+  halfHour,
+  halfHourMs,
+  minute,
+  minuteMs,
+  quarter,
+  quarterMs,
+  signedAmount,
+  wholeGrains,
+} from './events-sql.ts';
 import {
   bucketOf,
   columnsOf,
@@ -15,6 +27,7 @@ import {
   rowDimensions,
   rowRange,
   winnerDimensions,
+  zonesOf,
 } from './report-columns.ts';
 
 const activityMeasures: Partial<Readonly<Record<ReportMetric, string>>> = {
@@ -38,13 +51,29 @@ function kindsOf(bases: readonly ReportMetric[]): string {
   return `AND event_kind IN (${[...new Set(kinds)].join(', ')})`;
 }
 
-/** Dimensions that a projection of `events` keeps at the grain. */
-function projected(plan: ReportPlan): boolean {
-  const kept: readonly ReportDimension[] =
-    plan.grain === 'MINUTE' ? ['EVENT_NAME', 'EVENT_KIND'] : ['EVENT_NAME', 'EVENT_KIND', 'COUNTRY', 'PLATFORM'];
-  const used = [...rowDimensions(plan), ...plan.filters.map((one) => one.dimension)];
-  return used.every((one) => kept.includes(one) || ['APP', 'CAMPAIGN', 'NETWORK', 'PARTNER'].includes(one));
+/** The periods of a projection of `events`. */
+interface Slots {
+  readonly expression: string;
+  readonly ms: number;
 }
+
+const byMinute: Slots = { expression: minute, ms: minuteMs };
+const byQuarter: Slots = { expression: quarter, ms: quarterMs };
+const byCountry: Slots = { expression: halfHour, ms: halfHourMs };
+
+const inCampaign: readonly ReportDimension[] = ['EVENT_NAME', 'EVENT_KIND', 'CAMPAIGN', 'NETWORK', 'PARTNER', 'APP'];
+const inCountry: readonly ReportDimension[] = ['EVENT_KIND', 'COUNTRY', 'PLATFORM', 'APP'];
+
+/** The periods of the projection that keeps all that the report asks; null where only rows do. */
+function slotsOf(plan: ReportPlan): Slots | null {
+  const used = [...plan.dimensions, ...plan.columns, ...plan.filters.map((one) => one.dimension)];
+  if (used.every((one) => inCampaign.includes(one))) return plan.grain === 'MINUTE' ? byMinute : byQuarter;
+  const halfHours = plan.grain !== 'MINUTE' && zonesOf(plan).every((zone) => isWholeHalfHours(zone, plan.range));
+  return halfHours && !plan.byCampaign && used.every((one) => inCountry.includes(one)) ? byCountry : null;
+}
+
+/** Period by which the plan's range is cut, ms. */
+export const slotMsOf = (plan: ReportPlan): number => slotsOf(plan)?.ms ?? quarterMs;
 
 const ofSource = (plan: ReportPlan, source: ReportSource) =>
   plan.bases.filter((metric) => reportMetric(metric).source === source);
@@ -55,7 +84,7 @@ const ofSource = (plan: ReportPlan, source: ReportSource) =>
  */
 export function countedFacts(plan: ReportPlan, source: 'activity' | 'engagements'): string {
   const bases = ofSource(plan, source);
-  const fine = plan.grain === 'MINUTE' ? minute : quarter;
+  const slots = slotsOf(plan);
   const slice = (times: string, slot: string) => `
         SELECT app_id, event_kind, ${bucketOf(plan, 'app_id', slot)} AS bucket_,
           ${plan.byCampaign ? 'campaign_id' : "''"} AS campaign_,
@@ -69,8 +98,8 @@ export function countedFacts(plan: ReportPlan, source: 'activity' | 'engagements
         GROUP BY app_id, event_kind, bucket_, campaign_${rowDimensions(plan)
           .map((name) => `, r_${name}`)
           .join('')}${money(plan) ? ', cur_, day_' : ''}`;
-  const slices = projected(plan)
-    ? [slice(wholeGrains(fine), fine), slice(edgeRows, fine)]
+  const slices = slots
+    ? [slice(wholeGrains(slots.expression), slots.expression), slice(edgeRows, slots.expression)]
     : [slice(rowRange, 'toDateTime(occurred_at)')];
   const isRevenue = bases.includes('REVENUE');
   return `
@@ -121,7 +150,10 @@ function originsOf(plan: ReportPlan, devices: string): string {
         FROM (${origin}) AS o LEFT JOIN (${winners}) AS w ON w.app_id = o.app_id AND w.event_id = o.touch`;
 }
 
-/** What people do, by the campaign that brought them; engagements by the one they name. Rows, summed by device first. */
+/**
+ * What people do, by the campaign that brought them; engagements by the one they name. Rows as they are: finding each one's
+ * origin costs less than summing by device first.
+ */
 export function attributedFacts(plan: ReportPlan, source: 'activity' | 'people'): string {
   const bases = ofSource(plan, source);
   const people = source === 'people';
@@ -136,9 +168,8 @@ export function attributedFacts(plan: ReportPlan, source: 'activity' | 'people')
         SELECT app_id, device_key, event_kind, ${bucketOf(plan, 'app_id', slot)} AS bucket_, ${ownColumn('campaign_id')} AS own_,
           ${dims.map((name) => `${winnerDimensions.includes(name as never) ? ownColumn(eventColumns[name]!) : eventColumns[name]} AS r_${name},`).join(' ')}
           ${money(plan) ? `revenue_currency AS cur_, ${rateDayOf(plan, slot)} AS day_,` : ''}
-          count() AS n, sum(revenue_amount) AS amount
-        FROM events WHERE ${where}
-        GROUP BY app_id, device_key, event_kind, bucket_, own_${dims.map((name) => `, r_${name}`).join('')}${money(plan) ? ', cur_, day_' : ''}`;
+          1 AS n, revenue_amount AS amount
+        FROM events WHERE ${where}`;
   const engaged = `event_kind IN ${engagementKinds}`;
   const origin = (won: string, ownName: string) => (own ? `if(${engaged}, ${ownName}, ${won})` : won);
   return `
@@ -156,8 +187,8 @@ export function attributedFacts(plan: ReportPlan, source: 'activity' | 'people')
         measures: people ? { PEOPLE: personState('a.device_key') } : pick(activityMeasures, bases),
       })}
       FROM (${rows}) AS a
-      LEFT JOIN (${originsOf(plan, payers ? `AND device_key IN (SELECT device_key FROM events WHERE ${where})` : '')}) AS o
-        ON o.app_id = a.app_id AND o.device = a.device_key
+      LEFT ANY JOIN (${originsOf(plan, payers ? `AND device_key IN (SELECT device_key FROM events WHERE ${where})` : '')}) AS o
+        ON ${plan.apps.length > 1 ? 'o.app_id = a.app_id AND ' : ''}o.device = a.device_key
       ${people ? `LEFT ANY JOIN ${links} ON a.app_id = link_app AND a.device_key = link_key` : ''}
       GROUP BY ${keysOf(plan)}`;
 }

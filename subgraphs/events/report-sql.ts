@@ -12,8 +12,9 @@ import { fraudFrom, suspectFrom } from '../predictions/domain/fraud-verdict.ts';
 import { daysBegunIn } from '../src/days.ts';
 import { type ReportPlan, restColumn } from './domain/report-plan.ts';
 import { sliceRange } from './domain/slices.ts';
-import { minuteMs, partnerCampaigns, quarterMs } from './events-sql.ts';
+import { partnerCampaigns } from './events-sql.ts';
 import { filterParam, zonesOf } from './report-columns.ts';
+import { slotMsOf } from './report-event-facts.ts';
 import { factsOf } from './report-facts.ts';
 
 /**
@@ -191,7 +192,7 @@ function paramsOf(plan: ReportPlan): Params {
     fraudModel: fraudModel.name,
     suspectFrom,
     fraudFrom,
-    ...sliceRange(fromMs, toMs, plan.grain === 'MINUTE' ? minuteMs : quarterMs),
+    ...sliceRange(fromMs, toMs, slotMsOf(plan)),
     ...Object.fromEntries(plan.filters.map((filter, index) => [filterParam(index), [...filter.values]])),
     ...Object.fromEntries(
       zones.flatMap((zone, index) => {

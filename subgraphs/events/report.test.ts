@@ -15,6 +15,7 @@ import { daysBegunIn } from '../src/days.ts';
 import { aCallerToken, aDirectory, aDirectoryApp, ask, someDeps } from '../src/kit.testing.ts';
 import type { Subgraph } from '../src/kit.ts';
 import { insert } from '../src/rows.testing.ts';
+import type { ReportRequest } from './domain/report-plan.ts';
 import { createEventsSubgraph } from './index.ts';
 import { type Fact, makeWorld, type World, worldApps, worldCampaigns } from './report-world.testing.ts';
 
@@ -483,34 +484,49 @@ describe('report: bounds', () => {
 });
 
 describe('report: projections', () => {
+  const whole = { fromMs: Date.parse('2026-11-20T00:00:00Z'), toMs: Date.parse('2026-11-21T00:00:00Z') };
+  const statementOf = async (over: Partial<ReportRequest>) => {
+    const { reportSql } = await import('./report-sql.ts');
+    const { planReport } = await import('./domain/report-plan.ts');
+    const { ratePlans } = await import('@tributary/schema');
+    const request: ReportRequest = {
+      tenantId: 'ten_a',
+      partnerId: null,
+      apps: [...worldApps],
+      metrics: ['EVENTS'],
+      dimensions: [],
+      filters: [],
+      range: whole,
+      grain: null,
+      orderBy: [],
+      currency: null,
+      lookbackDays: 30,
+      ...over,
+    };
+    return reportSql(planReport(request, ratePlans.standard, now));
+  };
+
+  it.each<[string, Partial<ReportRequest>]>([
+    [
+      'countries of an app whose days begin at an odd quarter',
+      { apps: [{ ...worldApps[0], timezone: 'Asia/Kathmandu' }] },
+    ],
+    ['countries of a campaign', { metrics: ['CLICKS'], dimensions: ['COUNTRY', 'CAMPAIGN'] }],
+    ['countries by event name', { dimensions: ['COUNTRY', 'EVENT_NAME'] }],
+    ['countries by minute', { grain: 'MINUTE' }],
+  ])('leaves %s to the rows, which alone know', async (_name, over) => {
+    const { sql } = await statementOf({ dimensions: ['COUNTRY'], grain: 'DAY', ...over });
+    expect(sql).toContain('FROM events');
+    expect(sql).not.toContain('innerFrom');
+  });
+
   it.each<[string, readonly ReportMetric[], readonly ReportDimension[], ReportGrain | null]>([
     ['counts by day and country', ['EVENTS', 'SESSIONS', 'REVENUE'], ['COUNTRY', 'PLATFORM'], 'DAY'],
     ['counts by hour and event name', ['EVENTS'], ['EVENT_NAME'], 'HOUR'],
     ['counts by minute', ['EVENTS', 'REVENUE'], [], 'MINUTE'],
     ['clicks and impressions by campaign', ['CLICKS', 'IMPRESSIONS', 'CTR'], ['CAMPAIGN', 'NETWORK'], 'DAY'],
   ])('answers %s from aggregates', async (_name, metrics, dimensions, grain) => {
-    const { reportSql } = await import('./report-sql.ts');
-    const { planReport } = await import('./domain/report-plan.ts');
-    const { ratePlans } = await import('@tributary/schema');
-    const whole = { fromMs: Date.parse('2026-11-20T00:00:00Z'), toMs: Date.parse('2026-11-21T00:00:00Z') };
-    const plan = planReport(
-      {
-        tenantId: 'ten_a',
-        partnerId: null,
-        apps: [...worldApps],
-        metrics,
-        dimensions,
-        filters: [],
-        range: whole,
-        grain,
-        orderBy: [],
-        currency: null,
-        lookbackDays: 30,
-      },
-      ratePlans.standard,
-      now,
-    );
-    const { sql, params } = reportSql(plan);
+    const { sql, params } = await statementOf({ metrics, dimensions, grain });
     const inner = /SELECT app_id, event_kind, [\s\S]*?GROUP BY app_id, event_kind, [^\n]*/
       .exec(sql)![0]
       .replace(/(\s*\)\s*)$/, '');

@@ -71,7 +71,7 @@ function peopleSeriesQuery(grain: SeriesGrain) {
     name: `events_series_people_${grain.toLowerCase()}`,
     sql: `
     SELECT bucket AS key, people AS value FROM (${countPeopleSql(
-      `SELECT DISTINCT app_id, device_key, ${keySql[grain].replaceAll('slot', grain === 'MINUTE' ? minute : quarter)} AS bucket
+      `SELECT app_id, device_key, ${keySql[grain].replaceAll('slot', grain === 'MINUTE' ? minute : quarter)} AS bucket
       FROM events
       WHERE tenant_id = {tenantId:String} AND app_id = {appId:String} AND environment = 'production'
         AND occurred_at >= ${timeParam('fromMs')} AND occurred_at < ${timeParam('toMs')}

@@ -1,6 +1,6 @@
 import { defineQuery, timeParam, type Warehouse } from '@tributary/platform/warehouse';
 import { z } from 'zod';
-import { partnerInstalls, partnerParam } from './predictions-sql.ts';
+import { partnerInstalls, partnerParam, partnerWall } from './predictions-sql.ts';
 
 /** Grain: install. Ordering key: app, model, horizon, install. Scan: the granules of the ids asked for. */
 export const installPredictionsQuery = defineQuery({
@@ -35,6 +35,24 @@ export const installPredictionsQuery = defineQuery({
   }),
 });
 
+/** Grain: install. Ordering key: app, install. Scan: the granules of the installs asked for. The campaign of the decision in force. */
+export const installCampaignsQuery = defineQuery({
+  name: 'predictions_install_campaigns',
+  sql: `
+    SELECT install_id AS installId, argMax(campaign_id, revision) AS campaignId
+    FROM install_attributions
+    WHERE tenant_id = {tenantId:String} AND app_id = {appId:String} AND install_id IN {installIds:Array(String)}
+    GROUP BY install_id
+    HAVING ${partnerWall('campaignId')}`,
+  params: z.object({
+    tenantId: z.string().min(1),
+    appId: z.string().min(1),
+    installIds: z.array(z.string()).min(1).max(200),
+    ...partnerParam,
+  }),
+  row: z.object({ installId: z.string(), campaignId: z.string() }),
+});
+
 export type InstallPrediction = z.output<typeof installPredictionsQuery.row>;
 
 export interface InstallReader {
@@ -49,6 +67,13 @@ export interface InstallReader {
     /** '' = no partner's: all. */
     readonly partnerId: string;
   }): Promise<ReadonlyMap<string, InstallPrediction>>;
+  /** The campaign of each install's decision in force; '' = organic, absent = undecided. */
+  readCampaigns(request: {
+    readonly tenantId: string;
+    readonly appId: string;
+    readonly installIds: readonly string[];
+    readonly partnerId: string;
+  }): Promise<ReadonlyMap<string, string>>;
 }
 
 const dayMs = 86_400_000;
@@ -65,6 +90,10 @@ export function createInstallReader(warehouse: Warehouse): InstallReader {
         toMs: nowMs + dayMs,
       });
       return new Map(rows.map((row) => [row.installId, row]));
+    },
+    async readCampaigns({ installIds, ...app }) {
+      const rows = await warehouse.query(installCampaignsQuery, { ...app, installIds: [...installIds] });
+      return new Map(rows.map(({ installId, campaignId }) => [installId, campaignId]));
     },
   };
 }

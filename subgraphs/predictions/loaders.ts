@@ -1,6 +1,7 @@
 import { fraudModel, ltvModel } from '@tributary/models';
+import type { Directory } from '@tributary/platform/directory';
 import DataLoader from 'dataloader';
-import type { SubgraphContext, TimeBounds } from '../src/kit.ts';
+import { ownsCampaign, type SubgraphContext, type TimeBounds } from '../src/kit.ts';
 import type { CohortReader, FraudCounts } from './cohort-reader.ts';
 import { type CohortSums, emptyCohort } from './domain/cohort-ltv.ts';
 import type { InstallPrediction, InstallReader } from './install-reader.ts';
@@ -16,18 +17,25 @@ export interface CampaignKey {
 
 const distinct = (values: readonly string[]) => [...new Set(values)];
 
-/** One query per app and model for all installs of an operation; `horizonDays` is 0 for fraud. */
+/**
+ * One query per app and model for all installs of an operation; `horizonDays` is 0 for fraud. For a partner a second one tells whose
+ * the installs are: those of others have no predictions, whatever the first gave.
+ */
 export function installLoader(
   context: SubgraphContext,
-  reader: InstallReader,
+  { reader, directory }: { readonly reader: InstallReader; readonly directory: Directory },
   key: { readonly appId: string; readonly model: string; readonly horizonDays: number; readonly nowMs: number },
 ) {
   const { tenantId, partnerId } = context.caller;
   return context.loaders.get(`installs:${tenantId}:${key.appId}:${key.model}:${key.horizonDays}`, () => {
     return new DataLoader<string, InstallPrediction | null>(
       async (installIds) => {
-        const found = await reader.readInstalls({ ...key, tenantId, installIds, partnerId: partnerId ?? '' });
-        return installIds.map((installId) => found.get(installId) ?? null);
+        const [found, campaigns] = await Promise.all([
+          reader.readInstalls({ ...key, tenantId, installIds, partnerId: partnerId ?? '' }),
+          partnerId == null ? null : reader.readCampaigns({ tenantId, partnerId, appId: key.appId, installIds }),
+        ]);
+        const isOwn = (id: string) => campaigns === null || ownsCampaign(context, directory, campaigns.get(id) ?? '');
+        return installIds.map((id) => (isOwn(id) ? (found.get(id) ?? null) : null));
       },
       { maxBatchSize: idsPerQuery },
     );

@@ -39,6 +39,19 @@ export function requireApp(context: SubgraphContext, directory: Directory, appId
   return app;
 }
 
+/** Whether the directory says that a campaign is of the caller's tenant and, where a partner asks, of that partner. */
+export function ownsCampaign({ caller }: SubgraphContext, directory: Directory, campaignId: string): boolean {
+  const { tenantId, partnerId } = caller;
+  return directory
+    .current()
+    .campaigns.some(
+      (one) =>
+        one.campaignId === campaignId &&
+        one.tenantId === tenantId &&
+        (partnerId == null || one.partnerId === partnerId),
+    );
+}
+
 /** The campaign and its app, under the rules of `requireApp`. Throws NOT_FOUND. */
 export function requireCampaign(
   context: SubgraphContext,
@@ -59,6 +72,31 @@ export function requireCampaign(
     throw new CodedError('NOT_FOUND', { message: 'There is no campaign of that id.', details: { id: campaignId } });
   }
   return { campaign, app };
+}
+
+/** No id of anything. */
+export const nobodysId = '-';
+
+/**
+ * Campaigns to filter by: those of others become nobody's where a partner asks, so that they find nothing. The statements hold the same
+ * wall; this one stands before them.
+ */
+export function ownCampaignIds(
+  context: SubgraphContext,
+  directory: Directory,
+  campaignIds: readonly string[],
+): readonly string[] {
+  if (context.caller.partnerId == null) return campaignIds;
+  return campaignIds.map((id) => (ownsCampaign(context, directory, id) ? id : nobodysId));
+}
+
+/** Whether what was made for that tenant, partner (`null` = none) and those apps is the caller's to read. */
+export function isOwn(
+  { caller }: SubgraphContext,
+  made: { readonly tenantId: string; readonly partnerId: string | null; readonly appIds: readonly string[] },
+): boolean {
+  if (made.tenantId !== caller.tenantId || made.partnerId !== (caller.partnerId ?? null)) return false;
+  return made.appIds.every((appId) => mayReadApp(caller, appId));
 }
 
 /** The clock as read once per operation, so that all fields of one answer speak of the same `now`. */

@@ -47,7 +47,11 @@ export function toPublicError(
   if (wrapper && typeof own === 'string' && own in errorCatalogue) return wrapper;
   if (wrapper && isExecutorsOwn(wrapper)) {
     // The server's own refusals (bad variables, wrong method) carry their HTTP status here; it strips it on the way out.
-    const http = wrapper.extensions['http'];
+    const http = wrapper.extensions['http'] as object | undefined;
+    // Yoga's mark of a request that holds no operation. Its `spec` would have 200 told to who accepts plain JSON.
+    if (own === 'BAD_REQUEST' && http) {
+      return located(wrapper, 'BODY_UNPARSABLE', wrapper.message, { http: { ...http, spec: false } });
+    }
     return located(wrapper, refusal, wrapper.message, http ? { http } : {});
   }
   logger.error({ err: wrapper?.originalError ?? error }, 'an operation failed');

@@ -182,6 +182,15 @@ describe('a subgraph over HTTP and WebSocket', () => {
     expect(body.errors[0].extensions.code).toBe('BAD_USER_INPUT');
   });
 
+  it.each([
+    ['that is half a JSON text', '{"query":'],
+    ['that holds no operation', '{}'],
+  ])('answers a body %s with BODY_UNPARSABLE', async (_what, body) => {
+    const headers = { 'content-type': 'application/json', accept: 'application/json' };
+    const response = await fetch(server.url, { method: 'POST', headers, body });
+    expect([response.status, (await response.json()).errors[0].extensions.code]).toEqual([400, 'BODY_UNPARSABLE']);
+  });
+
   it('refuses everything but the SDL without a valid caller', async () => {
     const expired = aCallerToken({ tenantId: 'ten_a', expiresAt: 1 });
     for (const caller of [null, `${callerA}x`, expired]) {

@@ -34,6 +34,14 @@ export interface AttributionWorker {
 const pollMs = 500;
 /** Inserts that come this close together are one pass. */
 const wakeDelayMs = 20;
+/** How often inserts that show up late are looked for. */
+const thoroughEveryMs = 5_000;
+/**
+ * After a pass it rests this many times as long as the pass took, at most `longestRestMs`: under load every insert would
+ * wake it, and it would ask the warehouse without end while events wait to be stored.
+ */
+const restFactor = 2;
+const longestRestMs = 500;
 /** A position is for restarts only: writing it after each pass would make a part each. */
 const keepEveryMs = 1_000;
 const staleMs = 60_000;
@@ -68,13 +76,18 @@ export function createAttributionWorker(deps: AttributionWorkerDeps): Attributio
     stopped: () => stopping,
   });
   const wake = createWake();
+  const rest = createWake();
+  let thoroughAt = Number.NEGATIVE_INFINITY;
   let leaveBus: (() => void) | null = null;
   let loop: Promise<void> = Promise.resolve();
 
   const run = async () => {
     while (!stopping) {
+      const startedAt = clock.now();
       try {
-        const counts = await scan.run();
+        const thorough = startedAt - thoroughAt >= thoroughEveryMs;
+        const counts = await scan.run({ thorough });
+        if (thorough) thoroughAt = startedAt;
         passEndedAt = clock.now();
         if (counts.decisions > 0) logger.debug({ ...counts }, 'installs decided');
         if (clock.now() - keptAt >= keepEveryMs) {
@@ -86,6 +99,7 @@ export function createAttributionWorker(deps: AttributionWorkerDeps): Attributio
         logger.error({ err: error }, 'a pass of attribution failed; it is repeated');
         await wake.wait(afterFaultMs);
       }
+      if (!stopping) await rest.wait(Math.min(longestRestMs, restFactor * (clock.now() - startedAt)));
       if (!stopping) await wake.wait(pollMs);
     }
   };
@@ -107,7 +121,7 @@ export function createAttributionWorker(deps: AttributionWorkerDeps): Attributio
       }
     },
     async runOnce() {
-      const counts = await scan.run();
+      const counts = await scan.run({ thorough: true });
       await scan.keepPosition();
       return counts;
     },
@@ -115,8 +129,10 @@ export function createAttributionWorker(deps: AttributionWorkerDeps): Attributio
       disposed ??= (async () => {
         stopping = true;
         leaveBus?.();
+        rest.soon(0);
         wake.soon(0);
         await loop;
+        rest.dispose();
         wake.dispose();
         await scan.keepPosition().catch((error) => logger.warn({ err: error }, 'the position was not kept'));
       })();

@@ -6,11 +6,15 @@ import { deviceIdColumns, epochMs, eventRef } from './sql.ts';
 
 const pipeline = 'pipeline work: the loop follows the inserts of all tenants; every row carries its own';
 
-/** What attribution looks at: installs, engagements, and events that are a goal of their app. */
-const relevant = `environment = 'production' AND (event_kind IN ('install', 'click', 'impression')
+/**
+ * What attribution looks at: installs, engagements, and events that are a goal of their app. The kinds alone, asked first,
+ * leave most rows out before texts are joined for the others.
+ */
+const relevant = `environment = 'production' AND event_kind IN {kinds:Array(String)}
+      AND (event_kind IN ('install', 'click', 'impression')
         OR concat(app_id, '/', event_kind) IN {goalKinds:Array(String)}
         OR concat(app_id, '/', event_kind, '/', event_name) IN {goalNames:Array(String)})`;
-const goalParams = { goalKinds: z.array(z.string()), goalNames: z.array(z.string()) };
+const goalParams = { kinds: z.array(z.string()), goalKinds: z.array(z.string()), goalNames: z.array(z.string()) };
 
 /**
  * Grain: time of insertion. Ordering key: none of use. Scan: granules whose inserted_at reaches into the range (minmax
@@ -88,6 +92,7 @@ export interface ScanReader {
 
 export function createScanReader(warehouse: Warehouse): ScanReader {
   const goalLists = (goals: readonly DirectoryGoal[]) => ({
+    kinds: [...new Set(['install', 'click', 'impression', ...goals.map(({ eventKind }) => eventKind)])],
     goalKinds: goals.flatMap((goal) => (goal.eventName === null ? [`${goal.appId}/${goal.eventKind}`] : [])),
     goalNames: goals.flatMap((goal) =>
       goal.eventName === null ? [] : [`${goal.appId}/${goal.eventKind}/${goal.eventName}`],

@@ -9,6 +9,8 @@ import type { InsertGroup, NewEvent, ScanReader } from './scan-reader.ts';
  * are still looked for, on the warehouse's clock.
  */
 export const overlapMs = 180_000;
+/** How far a look back reaches that is not thorough: covers what writes while others write, not an insert that hangs. */
+const nearOverlapMs = 10_000;
 const eventsPerPage = 8_000;
 const groupsPerBundle = 1_000;
 
@@ -22,8 +24,11 @@ export interface ScanDeps {
 }
 
 export interface Scan {
-  /** Processes all that is new. Rejects when the warehouse fails; what was finished by then stays finished. */
-  run(): Promise<PassCounts>;
+  /**
+   * Processes all that is new. Rejects when the warehouse fails; what was finished by then stays finished. `thorough`: late
+   * inserts are looked for too, `overlapMs` back, which reads all rows of that time. The first run of all is.
+   */
+  run(how: { readonly thorough: boolean }): Promise<PassCounts>;
   /** Keeps the position, if it moved since it was kept last. */
   keepPosition(): Promise<void>;
 }
@@ -47,11 +52,12 @@ export function createScan({ reader, position, directory, process, stopped }: Sc
   };
 
   return {
-    async run() {
+    async run({ thorough }) {
+      const lookBackMs = thorough || reached === null ? overlapMs : nearOverlapMs;
       reached ??= kept = await position.read();
       const { goals } = directory.current();
       const total = { events: 0, decisions: 0, journeys: 0 };
-      const groups = await reader.readGroups(Math.max(0, reached - overlapMs), goals);
+      const groups = await reader.readGroups(Math.max(0, reached - lookBackMs), goals);
       const open = groups.filter((group) => group.events > (done.get(group.insertedAt) ?? 0));
       for (const bundle of bundlesOf(open)) {
         for await (const page of reader.readEvents(bundle, goals, eventsPerPage)) {

@@ -11,10 +11,9 @@
       FROM (
         SELECT app_id, device_key, event_kind, '' AS bucket_, '' AS own_,
           revenue_currency AS cur_, if(revenue_currency IN ('', {currency:String}), toDate('1970-01-01'), toDate(toDateTime(occurred_at), {zone0:String})) AS day_,
-          count() AS n, sum(revenue_amount) AS amount
-        FROM events WHERE tenant_id = {tenantId:String} AND app_id IN {appIds:Array(String)} AND environment = 'production' AND event_kind IN ('purchase', 'ad_revenue', 'refund')  AND occurred_at >= fromUnixTimestamp64Milli({fromMs:Int64}, 'UTC') AND occurred_at < fromUnixTimestamp64Milli({toMs:Int64}, 'UTC')
-        GROUP BY app_id, device_key, event_kind, bucket_, own_, cur_, day_) AS a
-      LEFT JOIN (
+          1 AS n, revenue_amount AS amount
+        FROM events WHERE tenant_id = {tenantId:String} AND app_id IN {appIds:Array(String)} AND environment = 'production' AND event_kind IN ('purchase', 'ad_revenue', 'refund')  AND occurred_at >= fromUnixTimestamp64Milli({fromMs:Int64}, 'UTC') AND occurred_at < fromUnixTimestamp64Milli({toMs:Int64}, 'UTC')) AS a
+      LEFT ANY JOIN (
         SELECT app_id, device, argMax(campaign_, installed) AS origin, argMax(touch, installed) AS touch
         FROM (
           SELECT app_id, install_id, argMax(device_key, revision) AS device, argMax(campaign_id, revision) AS campaign_,
@@ -25,7 +24,7 @@
           WHERE tenant_id = {tenantId:String} AND app_id IN {appIds:Array(String)} AND installed_at >= fromUnixTimestamp64Milli({lookbackMs:Int64}, 'UTC') AND device_key IN (SELECT device_key FROM events WHERE tenant_id = {tenantId:String} AND app_id IN {appIds:Array(String)} AND environment = 'production' AND event_kind IN ('purchase', 'ad_revenue', 'refund')  AND occurred_at >= fromUnixTimestamp64Milli({fromMs:Int64}, 'UTC') AND occurred_at < fromUnixTimestamp64Milli({toMs:Int64}, 'UTC'))
           GROUP BY app_id, install_id HAVING decided = 'install')
         GROUP BY app_id, device) AS o
-        ON o.app_id = a.app_id AND o.device = a.device_key
+        ON o.device = a.device_key
       GROUP BY app, bucket, campaign, cur, day
       UNION ALL
       SELECT toString(i.app_id) AS app, '' AS bucket, toString(campaign_) AS campaign, toString('') AS cur, toDate('1970-01-01') AS day, countIf(decided = 'install') AS m_INSTALLS, toDecimal128(0, 6) AS m_COST, countIf(decided = 'install' AND campaign_ != '') AS m_ATTRIBUTED_INSTALLS, toDecimal128(0, 6) AS m_REVENUE

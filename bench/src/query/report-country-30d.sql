@@ -10,16 +10,16 @@
         SELECT app_id, event_kind, '' AS bucket_,
           '' AS campaign_,
           country AS r_COUNTRY, platform AS r_PLATFORM,
-          revenue_currency AS cur_, if(revenue_currency IN ('', {currency:String}), toDate('1970-01-01'), toDate(toStartOfFifteenMinutes(occurred_at), {zone0:String})) AS day_,
+          revenue_currency AS cur_, if(revenue_currency IN ('', {currency:String}), toDate('1970-01-01'), toDate(toStartOfInterval(occurred_at, toIntervalMinute(30)), {zone0:String})) AS day_,
           count() AS n, sum(revenue_amount) AS amount
         FROM events
-        WHERE tenant_id = {tenantId:String} AND app_id IN {appIds:Array(String)} AND environment = 'production'   AND toStartOfFifteenMinutes(occurred_at) >= toDateTime(intDiv({innerFrom:Int64}, 1000), 'UTC') AND toStartOfFifteenMinutes(occurred_at) < toDateTime(intDiv({innerTo:Int64}, 1000), 'UTC')
+        WHERE tenant_id = {tenantId:String} AND app_id IN {appIds:Array(String)} AND environment = 'production'   AND toStartOfInterval(occurred_at, toIntervalMinute(30)) >= toDateTime(intDiv({innerFrom:Int64}, 1000), 'UTC') AND toStartOfInterval(occurred_at, toIntervalMinute(30)) < toDateTime(intDiv({innerTo:Int64}, 1000), 'UTC')
         GROUP BY app_id, event_kind, bucket_, campaign_, r_COUNTRY, r_PLATFORM, cur_, day_
       UNION ALL
         SELECT app_id, event_kind, '' AS bucket_,
           '' AS campaign_,
           country AS r_COUNTRY, platform AS r_PLATFORM,
-          revenue_currency AS cur_, if(revenue_currency IN ('', {currency:String}), toDate('1970-01-01'), toDate(toStartOfFifteenMinutes(occurred_at), {zone0:String})) AS day_,
+          revenue_currency AS cur_, if(revenue_currency IN ('', {currency:String}), toDate('1970-01-01'), toDate(toStartOfInterval(occurred_at, toIntervalMinute(30)), {zone0:String})) AS day_,
           count() AS n, sum(revenue_amount) AS amount
         FROM events
         WHERE tenant_id = {tenantId:String} AND app_id IN {appIds:Array(String)} AND environment = 'production'   AND ((occurred_at >= fromUnixTimestamp64Milli({headFrom:Int64}, 'UTC') AND occurred_at < fromUnixTimestamp64Milli({headTo:Int64}, 'UTC'))

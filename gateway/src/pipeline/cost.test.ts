@@ -2,7 +2,7 @@ import { buildSchema, parse } from 'graphql';
 import { maxAgeOf } from './cache-policy.ts';
 import { createOperationCost } from './cost.ts';
 import { readHints } from './field-hints.ts';
-import { createOperationInspector } from './limits.ts';
+import { inspectOperation } from './limits.ts';
 import { shapeOperation } from './operation-shape.ts';
 
 const sdl = `
@@ -23,10 +23,9 @@ const sdl = `
 `;
 const schema = buildSchema(sdl);
 const hints = readHints([parse(sdl)]);
-const inspect = createOperationInspector();
 
 function costOf(query: string) {
-  const { document, operation } = inspect(query, null);
+  const { document, operation } = inspectOperation(query, null);
   const roots = shapeOperation(schema, document, operation);
   return { cost: createOperationCost(operation.operation, roots, hints), maxAge: maxAgeOf(roots, hints) };
 }

@@ -8,45 +8,43 @@ import {
   parse,
   type SelectionSetNode,
 } from 'graphql';
-import { createLru } from '../lru.ts';
 
 /** A document that may run: parsed, one operation picked, within the bounds. */
 export interface InspectedOperation {
   readonly document: DocumentNode;
   readonly operation: OperationDefinitionNode;
+  /** How often the answer holds a part of the schema: `__schema` and `__type` under each of their names. */
+  readonly introspections: number;
 }
 
-/** Fields after fragments are expanded; fragments that spread fragments grow exponentially, so the text's length says little. */
+/** Fields of one operation after fragments are expanded; fragments that spread fragments grow exponentially, so the text's length says little. */
 const maxExpandedFields = 5_000;
+/**
+ * Pairs of fields that merge into one of the answer. Validation compares each pair: a hundred milliseconds for a text that repeats
+ * a field a thousand times, 10 for this many. Sixty fragments that each want the same three fields make 5,310.
+ */
+const maxMergedPairs = 10_000;
+const maxOperations = 50;
+/** Of one operation. Each may take 100 ms to answer, and tools ask one. */
+const maxIntrospections = 3;
+/** Selection sets within selection sets, those of fragments too: what walks them does so by its stack. */
+const maxNesting = 64;
+/** Selections of all operations of a document, fragments expanded once for each field that merges them. */
+const maxWalked = 20_000;
 /** Directives of an operation, expanded as its fields are. */
 const maxDirectives = 50;
 /** Elements of all lists in the variables of one operation; literal lists are bounded by the tokens. */
 const maxListElements = 1_000;
-/** Texts kept with their document; longer ones are parsed each time, so that the cache's memory is bounded too. */
-const inspectedTexts = 500;
-export const longestCachedText = 32_768;
 
 /**
- * Parses an operation and holds it against the limits (tokens, depth, aliases, expanded fields). Both transports call it before
- * anything else looks at the text. Throws a GraphQLError coded GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED (no such
- * operation) or OPERATION_TOO_LARGE. Documents are cached by text and shared: never change one.
+ * Parses an operation and holds it against the limits (tokens, depth, aliases, expanded fields). Every transport has it called
+ * before anything else looks at the text. Throws a GraphQLError coded GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED (no such
+ * operation) or OPERATION_TOO_LARGE.
  */
-export function createOperationInspector(): (
-  query: string,
-  operationName: string | null | undefined,
-) => InspectedOperation {
-  const documents = createLru<string, DocumentNode>(inspectedTexts);
-  const checked = new WeakSet<OperationDefinitionNode>();
-  return (query, operationName) => {
-    const document = documents.get(query) ?? parseOperation(query);
-    if (query.length <= longestCachedText) documents.set(query, document);
-    const operation = pickOperation(document, operationName);
-    if (!checked.has(operation)) {
-      checkSize(document, operation);
-      checked.add(operation);
-    }
-    return { document, operation };
-  };
+export function inspectOperation(query: string, operationName: string | null | undefined): InspectedOperation {
+  const document = parseOperation(query);
+  const operation = pickOperation(document, operationName);
+  return { document, operation, introspections: checkSize(document).get(operation) ?? 0 };
 }
 
 function parseOperation(query: string): DocumentNode {
@@ -77,7 +75,11 @@ function pickOperation(document: DocumentNode, operationName: string | null | un
     : operations.length === 0
       ? 'The document holds no operation.'
       : 'The document holds several operations: say which by operationName.';
-  throw new GraphQLError(message, { extensions: { code: 'GRAPHQL_VALIDATION_FAILED' } });
+  throw invalid(message);
+}
+
+function invalid(message: string): GraphQLError {
+  return new GraphQLError(message, { extensions: { code: 'GRAPHQL_VALIDATION_FAILED' } });
 }
 
 function tooLarge(what: string, limit: number): GraphQLError {
@@ -87,6 +89,8 @@ function tooLarge(what: string, limit: number): GraphQLError {
 
 interface Size {
   readonly depth: number;
+  /** As depth, but each fragment counts too. */
+  readonly nesting: number;
   readonly aliases: number;
   readonly fields: number;
   readonly directives: number;
@@ -110,20 +114,84 @@ function countElements(value: unknown, most: number, levels: number): number {
   return count;
 }
 
-function checkSize(document: DocumentNode, operation: OperationDefinitionNode): void {
+/** Of all operations, asked for or not: validation looks at the whole document. Returns the introspections of each. */
+function checkSize({ definitions }: DocumentNode): ReadonlyMap<OperationDefinitionNode, number> {
   const fragments = new Map<string, FragmentDefinitionNode>();
-  for (const definition of document.definitions) {
-    if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);
+  for (const definition of definitions) {
+    if (definition.kind !== Kind.FRAGMENT_DEFINITION) continue;
+    const { value: name } = definition.name;
+    if (fragments.has(name)) throw invalid(`There can be only one fragment named "${name}".`);
+    fragments.set(name, definition);
   }
-  const size = sizeOf(operation.selectionSet, fragments, new Map());
-  if (size.depth > limits.graphqlDepth) throw tooLarge('levels', limits.graphqlDepth);
-  if (size.aliases > limits.graphqlAliases) throw tooLarge('aliases', limits.graphqlAliases);
-  const directives = size.directives + (operation.directives?.length ?? 0);
-  if (directives > maxDirectives) throw tooLarge('directives', maxDirectives);
-  if (size.fields > maxExpandedFields) throw tooLarge('fields', maxExpandedFields);
+  const operations = definitions.filter((definition) => definition.kind === Kind.OPERATION_DEFINITION);
+  if (operations.length > maxOperations) throw tooLarge('operations', maxOperations);
+  const measured = new Map<string, Size>();
+  const counted: Counted = { fragments, pairs: 0, selections: 0, introspections: 0 };
+  const introspections = new Map<OperationDefinitionNode, number>();
+  for (const operation of operations) {
+    const size = sizeOf(operation.selectionSet, fragments, measured);
+    if (size.depth > limits.graphqlDepth) throw tooLarge('levels', limits.graphqlDepth);
+    if (size.nesting > maxNesting) throw tooLarge('levels, fragments counted', maxNesting);
+    if (size.aliases > limits.graphqlAliases) throw tooLarge('aliases', limits.graphqlAliases);
+    const directives = size.directives + (operation.directives?.length ?? 0);
+    if (directives > maxDirectives) throw tooLarge('directives', maxDirectives);
+    if (size.fields > maxExpandedFields) throw tooLarge('fields', maxExpandedFields);
+    counted.introspections = 0;
+    countPairs([operation.selectionSet], 1, counted);
+    if (counted.introspections > maxIntrospections) throw tooLarge('introspection fields', maxIntrospections);
+    introspections.set(operation, counted.introspections);
+  }
+  for (const name of fragments.keys()) {
+    // Validation would say so too, as of a name given twice, but only after it has compared all that the fragment holds.
+    if (!measured.has(name)) throw invalid(`Fragment "${name}" is never used.`);
+  }
+  return introspections;
 }
 
-const nothing: Size = { depth: 0, aliases: 0, fields: 0, directives: 0 };
+interface Counted {
+  readonly fragments: ReadonlyMap<string, FragmentDefinitionNode>;
+  pairs: number;
+  selections: number;
+  introspections: number;
+}
+
+/** Walks the selections as they merge: level by level, all that one name of the answer selects together. */
+function countPairs(merged: readonly SelectionSetNode[], level: number, counted: Counted): void {
+  // Deeper only by a cycle of fragments, which validation refuses.
+  if (level > limits.graphqlDepth) return;
+  const inner = new Map<string, SelectionSetNode[]>();
+  const times = new Map<string, number>();
+  const spread = new Set<string>();
+  const pending = [...merged];
+  for (let set = pending.pop(); set; set = pending.pop()) {
+    counted.selections += set.selections.length;
+    if (counted.selections > maxWalked) throw tooLarge('selections', maxWalked);
+    for (const selection of set.selections) {
+      if (selection.kind === Kind.INLINE_FRAGMENT) pending.push(selection.selectionSet);
+      else if (selection.kind === Kind.FRAGMENT_SPREAD) {
+        const fragment = counted.fragments.get(selection.name.value);
+        if (!fragment || spread.has(selection.name.value)) continue;
+        spread.add(selection.name.value);
+        pending.push(fragment.selectionSet);
+      } else {
+        const key = selection.alias?.value ?? selection.name.value;
+        const before = times.get(key) ?? 0;
+        const { value: name } = selection.name;
+        if (level === 1 && before === 0 && (name === '__schema' || name === '__type')) counted.introspections += 1;
+        times.set(key, before + 1);
+        counted.pairs += before;
+        if (counted.pairs > maxMergedPairs) throw tooLarge('pairs of fields that merge', maxMergedPairs);
+        if (!selection.selectionSet) continue;
+        const sets = inner.get(key);
+        if (sets) sets.push(selection.selectionSet);
+        else inner.set(key, [selection.selectionSet]);
+      }
+    }
+  }
+  for (const sets of inner.values()) countPairs(sets, level + 1, counted);
+}
+
+const nothing: Size = { depth: 0, nesting: 0, aliases: 0, fields: 0, directives: 0 };
 
 /** Each fragment is measured once and counted where it is spread, so the cost is that of the text, not of its expansion. */
 function sizeOf(
@@ -131,7 +199,7 @@ function sizeOf(
   fragments: ReadonlyMap<string, FragmentDefinitionNode>,
   measured: Map<string, Size>,
 ): Size {
-  let [depth, aliases, fields, directives] = [0, 0, 0, 0];
+  let [depth, nesting, aliases, fields, directives] = [0, 0, 0, 0, 0];
   for (const selection of selectionSet.selections) {
     let inner: Size = nothing;
     if (selection.kind === Kind.FIELD) {
@@ -148,11 +216,12 @@ function sizeOf(
       inner = fragmentSize(selection.name.value, fragments, measured);
     }
     depth = Math.max(depth, inner.depth);
+    nesting = Math.max(nesting, inner.nesting + 1);
     aliases += inner.aliases;
     fields += inner.fields;
     directives += inner.directives + (selection.directives?.length ?? 0);
   }
-  return { depth, aliases, fields, directives };
+  return { depth, nesting, aliases, fields, directives };
 }
 
 function fragmentSize(

@@ -3,7 +3,7 @@ import { type DocumentNode, type GraphQLError, type OperationDefinitionNode, Ope
 import type { Supergraph } from '../supergraph.ts';
 import { maxAgeOf } from './cache-policy.ts';
 import { createOperationCost, type OperationCost } from './cost.ts';
-import type { InspectedOperation } from './limits.ts';
+import { inspectOperation } from './limits.ts';
 import { type FieldShape, shapeOperation } from './operation-shape.ts';
 import type { createDocumentValidator } from './validate.ts';
 
@@ -23,18 +23,17 @@ export interface PreparedOperation {
 }
 
 export interface PrepareDeps {
-  readonly inspect: (query: string, operationName: string | null | undefined) => InspectedOperation;
   readonly validate: ReturnType<typeof createDocumentValidator>;
 }
 
-/** Throws what the inspector throws; faults of validation are in `error`. */
+/** Throws what `inspectOperation` throws; faults of validation are in `error`. */
 export function prepareOperation(
   deps: PrepareDeps,
   supergraph: Supergraph,
   text: string,
   operationName: string | null | undefined,
 ): PreparedOperation {
-  const { document, operation } = deps.inspect(text, operationName);
+  const { document, operation, introspections } = inspectOperation(text, operationName);
   const [error] = deps.validate(supergraph.schema, document);
   const roots = error ? [] : shapeOperation(supergraph.schema, document, operation);
   const kind = operation.operation;
@@ -45,10 +44,22 @@ export function prepareOperation(
     kind,
     error,
     roots,
-    cost: createOperationCost(kind, roots, supergraph.hints),
+    cost: withIntrospection(createOperationCost(kind, roots, supergraph.hints), introspections),
     maxAgeSeconds: kind === OperationTypeNode.QUERY ? maxAgeOf(roots, supergraph.hints) : 0,
     id: createHash('sha256')
       .update(`${operationName ?? ''}\n${text}`)
       .digest('hex'),
+  };
+}
+
+/** Points of one `__schema` or `__type`: all of the schema takes this process 100 ms. */
+const introspectionCost = 100;
+
+function withIntrospection(cost: OperationCost, introspections: number): OperationCost {
+  const more = introspections * introspectionCost;
+  if (more === 0) return cost;
+  return {
+    requested: (variables) => cost.requested(variables) + more,
+    actual: (data, variables) => cost.actual(data, variables) + more,
   };
 }

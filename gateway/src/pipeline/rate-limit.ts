@@ -1,5 +1,6 @@
-import type { Cache } from '@tributary/platform/cache';
+import type { Cache, TokenVerdict } from '@tributary/platform/cache';
 import { CodedError, costBucketKey } from '@tributary/schema';
+import { type MaybePromise, thenNow } from '../maybe-promise.ts';
 import type { Principal } from './auth.ts';
 
 /** `extensions.cost` of an answer, in Shopify's words. Points; restoreRate a second. */
@@ -23,38 +24,54 @@ export interface RateLimiter {
    * Takes the points from the key's bucket, which all processes share. Throws COST_LIMIT_EXCEEDED when the plan allows no single
    * operation of that cost, and RATE_LIMITED with the seconds to wait.
    */
-  charge(principal: Principal, requested: number): Promise<Charge>;
+  charge(principal: Principal, requested: number): MaybePromise<Charge>;
 }
 
 export function createRateLimiter(cache: Pick<Cache, 'takeTokens'>): RateLimiter {
   return {
-    async charge(principal, requested) {
+    charge(principal, requested) {
       const { bucket, plan } = principal;
       const most = Math.min(plan.maximumCost, bucket.capacity);
       if (requested > most) {
         throw new CodedError('COST_LIMIT_EXCEEDED', { details: { requested, maximumCost: most } });
       }
-      const key = costBucketKey(principal.tenantId, principal.keyId);
-      const verdict = await cache.takeTokens(key, { ...bucket, cost: requested });
-      const throttle = (available: number) => ({
-        maximumAvailable: bucket.capacity,
-        currentlyAvailable: Math.max(0, Math.min(bucket.capacity, available)),
-        restoreRate: bucket.refillPerSecond,
+      return thenNow(take(cache, principal, requested), (verdict) => {
+        if (!verdict.allowed) {
+          throw new CodedError('RATE_LIMITED', {
+            retryAfterSeconds: Math.max(1, Math.ceil(verdict.retryAfterMs / 1_000)),
+            details: { cost: { requested, throttle: throttleOf(bucket, verdict.available) } },
+          });
+        }
+        return {
+          settle(actual) {
+            const unused = requested - actual;
+            // Not waited for: the answer is ready, and a cache that is away refunds nothing as it took nothing.
+            if (unused > 0) void Promise.resolve(take(cache, principal, -unused)).catch(() => undefined);
+            return { requested, actual, throttle: throttleOf(bucket, verdict.available + Math.max(0, unused)) };
+          },
+        };
       });
-      if (!verdict.allowed) {
-        throw new CodedError('RATE_LIMITED', {
-          retryAfterSeconds: Math.max(1, Math.ceil(verdict.retryAfterMs / 1_000)),
-          details: { cost: { requested, throttle: throttle(verdict.available) } },
-        });
-      }
-      return {
-        settle(actual) {
-          const unused = requested - actual;
-          // Not waited for: the answer is ready, and a cache that is away refunds nothing as it took nothing.
-          if (unused > 0) void cache.takeTokens(key, { ...bucket, cost: -unused }).catch(() => undefined);
-          return { requested, actual, throttle: throttle(verdict.available + Math.max(0, unused)) };
-        },
-      };
     },
   };
+}
+
+function throttleOf({ capacity, refillPerSecond }: Principal['bucket'], available: number): CostReport['throttle'] {
+  return {
+    maximumAvailable: capacity,
+    currentlyAvailable: Math.max(0, Math.min(capacity, available)),
+    restoreRate: refillPerSecond,
+  };
+}
+
+/** Principals do not change: a changed key is another one. */
+const bucketKeys = new WeakMap<Principal, string>();
+
+function take(cache: Pick<Cache, 'takeTokens'>, principal: Principal, cost: number): MaybePromise<TokenVerdict> {
+  const { capacity, refillPerSecond } = principal.bucket;
+  let key = bucketKeys.get(principal);
+  if (key === undefined) {
+    key = costBucketKey(principal.tenantId, principal.keyId);
+    bucketKeys.set(principal, key);
+  }
+  return cache.takeTokens(key, { capacity, refillPerSecond, cost });
 }

@@ -2,10 +2,13 @@ import { createHash } from 'node:crypto';
 import type { Cache } from '@tributary/platform/cache';
 import type { Clock } from '@tributary/platform/clock';
 import type { FormattedExecutionResult } from 'graphql';
+import type { MaybePromise } from '../maybe-promise.ts';
 
 /** An answer without errors as it is kept: the JSON of its data alone, since cost and request id differ by call. */
 export interface StoredAnswer {
   readonly data: string;
+  /** Of `data` in UTF-8. */
+  readonly bytes: number;
   readonly etag: string;
 }
 
@@ -16,7 +19,7 @@ export type CachedRun =
 
 export interface ResponseCache {
   /** What is kept under the key, if still good. */
-  find(key: string): Promise<StoredAnswer | null> | StoredAnswer | null;
+  find(key: string): MaybePromise<StoredAnswer | null>;
   /**
    * Makes the answer once for all who ask at the same time, keeps it, and gives it to all. Its signal is aborted when the last of
    * them has gone.
@@ -45,7 +48,7 @@ export function createResponseCache(deps: { readonly cache: Cache; readonly cloc
     if (text === null) return null;
     const [expiresAt, etag, data] = splitOnce(text);
     if (Number(expiresAt) <= deps.clock.now()) return null;
-    const answer = { data, etag };
+    const answer = storedAnswer(data, etag);
     near.put(key, answer, Number(expiresAt));
     return answer;
   }
@@ -73,12 +76,16 @@ export function createResponseCache(deps: { readonly cache: Cache; readonly cloc
     if (result.errors || !result.data) return { kind: 'result', result };
     const data = JSON.stringify(result.data);
     if (data.length > largestAnswer) return { kind: 'result', result };
-    const answer = { data, etag: etagOf(data) };
+    const answer = storedAnswer(data, etagOf(data));
     const expiresAt = deps.clock.now() + maxAgeSeconds * 1_000;
     near.put(key, answer, expiresAt);
     await deps.cache.set(key, `${expiresAt} ${answer.etag} ${data}`, { ttlMs: maxAgeSeconds * 1_000 });
     return { kind: 'stored', answer, hit: false };
   }
+}
+
+function storedAnswer(data: string, etag: string): StoredAnswer {
+  return { data, bytes: Buffer.byteLength(data), etag };
 }
 
 /** Weak: answers of equal data may differ in their extensions. */
@@ -129,7 +136,7 @@ function createNearCopies(clock: Clock) {
     const entry = entries.get(key);
     if (!entry) return;
     entries.delete(key);
-    sizeBytes -= entry.answer.data.length;
+    sizeBytes -= entry.answer.bytes;
   };
   return {
     get(key: string): StoredAnswer | null {
@@ -142,7 +149,7 @@ function createNearCopies(clock: Clock) {
     put(key: string, answer: StoredAnswer, expiresAt: number): void {
       drop(key);
       entries.set(key, { answer, expiresAt });
-      sizeBytes += answer.data.length;
+      sizeBytes += answer.bytes;
       for (const oldest of entries.keys()) {
         if (sizeBytes <= nearBytes) break;
         drop(oldest);

@@ -8,7 +8,7 @@ import {
 } from 'graphql';
 
 /**
- * Errors of a document against a schema, cached for both objects' lifetime. `validate` itself throws on some documents
+ * The first errors of a document against a schema, cached for both objects' lifetime. `validate` itself throws on some documents
  * (`@include` on a subscription's root field); that is an error of the document too.
  */
 export function createDocumentValidator(): (schema: GraphQLSchema, document: DocumentNode) => readonly GraphQLError[] {
@@ -27,7 +27,7 @@ export function createDocumentValidator(): (schema: GraphQLSchema, document: Doc
 
 function errorsOf(schema: GraphQLSchema, document: DocumentNode): readonly GraphQLError[] {
   try {
-    return validate(schema, document, undefined, { maxErrors: 20 });
+    return validate(schema, document, undefined, { maxErrors: 1 });
   } catch (error) {
     return [new GraphQLError(error instanceof Error ? error.message : 'The document cannot be validated.')];
   }
@@ -46,8 +46,12 @@ export function coerceVariables(
   return coerced ?? {};
 }
 
+/** Messages repeat what was sent; names and values may be as long as a body. */
+const longestMessage = 500;
+
 function coded(error: GraphQLError, code: 'GRAPHQL_VALIDATION_FAILED' | 'BAD_USER_INPUT'): GraphQLError {
-  return new GraphQLError(error.message, {
+  const { message } = error;
+  return new GraphQLError(message.length > longestMessage ? `${message.slice(0, longestMessage)}…` : message, {
     nodes: error.nodes ?? null,
     path: error.path ?? null,
     extensions: { code },

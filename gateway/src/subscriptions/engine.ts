@@ -51,6 +51,8 @@ export interface SubscriptionEngineDeps {
 }
 
 const plansKept = 500;
+/** Characters of their texts. */
+const plansLength = 262_144;
 const defaultReopenDelaysMs = [250, 500, 1_000, 2_000, 4_000, 8_000];
 
 /**
@@ -63,7 +65,7 @@ export function createSubscriptionEngine(deps: SubscriptionEngineDeps): Subscrip
   /** By what makes subscriptions equal; a feed that has begun gives its place here to the next one. */
   const streams = new Map<string, SharedStream>();
   const all = new Set<SharedStream>();
-  const plans: Lru<string, SubscriptionPlan> = createLru(plansKept);
+  const plans: Lru<string, SubscriptionPlan> = createLru(plansKept, { of: (text) => text.length, most: plansLength });
   const counts = { opened: 0, closed: 0 };
   let supergraph: Supergraph | null = null;
 

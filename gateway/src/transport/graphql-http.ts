@@ -2,6 +2,7 @@ import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:
 import type { Logger } from '@tributary/platform/logger';
 import { CodedError, type ErrorCode, errorCatalogue } from '@tributary/schema';
 import { GraphQLError } from 'graphql';
+import { type MaybePromise, thenNow } from '../maybe-promise.ts';
 import type { GatewayMetrics } from '../metrics.ts';
 import type { OperationAnswer, OperationParams, Operations } from '../operations.ts';
 import type { Authenticator } from '../pipeline/auth.ts';
@@ -11,7 +12,7 @@ import { etagOf } from '../pipeline/response-cache.ts';
 import { isPersisted } from '../pipeline/trusted-documents.ts';
 import { answerPreflight, corsHeaders } from './cors.ts';
 import { couldBeForged, createUrlReader, readParams } from './graphql-request.ts';
-import { errorHeaders, isJson, sendText } from './respond.ts';
+import { dataHeaders, errorHeaders, isJson, sendText } from './respond.ts';
 
 export interface GraphqlHttpDeps {
   readonly authenticator: Authenticator;
@@ -20,53 +21,60 @@ export interface GraphqlHttpDeps {
   readonly metrics: Pick<GatewayMetrics, 'httpAnswered'>;
 }
 
-/** Queries and mutations at `/graphql` by GET (queries only) and POST, after GraphQL over HTTP. */
+/**
+ * Queries and mutations at `/graphql` by GET (queries only) and POST, after GraphQL over HTTP. An answer for which everything is in
+ * memory is written before this returns; a promise is there only for what had to be waited for. It never rejects.
+ */
 export function createGraphqlHttp(deps: GraphqlHttpDeps) {
-  const readUrl = createUrlReader();
-  return async (request: IncomingMessage, response: ServerResponse, requestId: string): Promise<void> => {
+  const all = { ...deps, readUrl: createUrlReader() };
+  return (request: IncomingMessage, response: ServerResponse, requestId: string): MaybePromise<void> => {
     const startedAt = performance.now();
-    const gone = createGone(response);
-    response.once('close', () => {
-      deps.metrics.httpAnswered(response.statusCode, (performance.now() - startedAt) / 1000);
-      gone.closed();
-    });
-    try {
-      if (request.method === 'OPTIONS') return answerPreflight(request, response, deps.authenticator);
-      await answer({ ...deps, readUrl, gone }, request, response, requestId);
-    } catch (error) {
+    const count = () => deps.metrics.httpAnswered(response.statusCode, (performance.now() - startedAt) / 1000);
+    const fail = (error: unknown) => {
       if (!isExpected(error)) deps.logger.error({ err: error, requestId }, 'a GraphQL request failed');
       sendThrown(request, response, error, requestId, deps.authenticator);
+    };
+    try {
+      const waited = answer(all, request, response, requestId);
+      if (waited instanceof Promise) {
+        response.once('close', count);
+        return waited.catch(fail);
+      }
+    } catch (error) {
+      fail(error);
     }
+    count();
   };
 }
 
 /** A signal that the caller has gone before the answer was out; made only if something wants to know. */
-function createGone(response: ServerResponse) {
+function createGone(response: ServerResponse): () => AbortSignal {
   let abort: AbortController | null = null;
-  return {
-    signal(): AbortSignal {
-      abort ??= new AbortController();
-      if (response.destroyed && !response.writableEnded) abort.abort();
-      return abort.signal;
-    },
-    closed(): void {
-      if (!response.writableEnded) abort?.abort();
-    },
+  return () => {
+    if (abort) return abort.signal;
+    const made = new AbortController();
+    abort = made;
+    const leave = () => {
+      if (!response.writableEnded) made.abort();
+    };
+    if (response.destroyed) leave();
+    else response.once('close', leave);
+    return made.signal;
   };
 }
 
 interface AnswerDeps extends GraphqlHttpDeps {
   readonly readUrl: (url: string) => OperationParams;
-  readonly gone: { signal(): AbortSignal };
 }
 
-async function answer(
+function answer(
   deps: AnswerDeps,
   request: IncomingMessage,
   response: ServerResponse,
   requestId: string,
-): Promise<void> {
+): MaybePromise<void> {
   const { method } = request;
+  if (method === 'OPTIONS') return answerPreflight(request, response, deps.authenticator);
   if (method !== 'GET' && method !== 'POST') throw new CodedError('METHOD_NOT_ALLOWED');
   const principal = deps.authenticator.fromHeaders(request.headers);
   // A form can't send JSON across sites; this holds for cookies whatever the next check does.
@@ -80,54 +88,76 @@ async function answer(
     });
   }
   const readOnly = method === 'GET';
-  const params = readOnly ? deps.readUrl(request.url ?? '/') : await readParams(request);
-  const answered = await deps.operations.run(params, principal, {
-    requestId,
-    signal: deps.gone.signal,
-    readOnly,
-    streaming: false,
-  });
-  const tagged = readOnly && isPersisted(params);
-  send(request, response, answered, tagged, { 'x-request-id': requestId, ...corsHeaders(request, deps.authenticator) });
+  const options = { requestId, signal: createGone(response), readOnly, streaming: false };
+  const run = (params: OperationParams) =>
+    thenNow(deps.operations.run(params, principal, options), (answered) =>
+      send(request, response, answered, {
+        tagged: readOnly && isPersisted(params),
+        requestId,
+        cors: request.headers.origin === undefined ? null : corsHeaders(request, deps.authenticator),
+      }),
+    );
+  return readOnly ? run(deps.readUrl(request.url ?? '/')) : readParams(request).then(run);
 }
 
-/** @param tagged whether the answer carries an ETag, so that a client that has it already gets 304. */
-function send(
-  request: IncomingMessage,
-  response: ServerResponse,
-  answered: OperationAnswer,
-  tagged: boolean,
-  cors: OutgoingHttpHeaders,
-): void {
+interface SendOptions {
+  /** Whether the answer carries an ETag, so that a client that has it already gets 304. */
+  readonly tagged: boolean;
+  readonly requestId: string;
+  readonly cors: OutgoingHttpHeaders | null;
+}
+
+const vary = 'Accept, Authorization, Cookie, Origin';
+
+function send(request: IncomingMessage, response: ServerResponse, answered: OperationAnswer, out: SendOptions): void {
   if (answered.kind === 'stream') throw new CodedError('INTERNAL');
-  const [body, data] = bodyOf(answered);
-  const etag = tagged && data !== null ? (answered.kind === 'stored' ? answered.answer.etag : etagOf(data)) : null;
-  const headers: OutgoingHttpHeaders = {
-    'content-type': contentTypeFor(request),
-    vary: 'Accept, Authorization, Cookie, Origin',
-    ...cors,
-    // The client keeps it and asks each time whether it still holds; nobody between does.
-    ...(etag === null ? {} : { etag, 'cache-control': 'private, no-cache' }),
-  };
-  if (etag !== null && matches(request.headers['if-none-match'], etag)) {
-    response.writeHead(304, { etag, 'cache-control': 'private, no-cache', vary: headers['vary'], ...cors });
-    response.end();
+  const end = `,"extensions":{"cost":${costJson(answered.cost)}}}`;
+  if (answered.kind === 'stored') {
+    const { data, bytes, etag } = answered.answer;
+    const body = `{"data":${data}${end}`;
+    write(request, response, { body, bytes: body.length - data.length + bytes, etag: out.tagged ? etag : null }, out);
     return;
   }
-  sendText(response, 200, body, headers);
+  const { data, errors } = answered.result;
+  const json = JSON.stringify(data ?? null);
+  const body = `{${errors ? `"errors":${JSON.stringify(errors)},` : ''}"data":${json}${end}`;
+  const etag = out.tagged && !errors ? etagOf(json) : null;
+  write(request, response, { body, bytes: Buffer.byteLength(body), etag }, out);
 }
 
-/** The body, and the JSON of its data where the answer is whole. */
-function bodyOf(answered: Exclude<OperationAnswer, { kind: 'stream' }>): [body: string, data: string | null] {
-  const cost = costJson(answered.cost);
-  if (answered.kind === 'stored') {
-    const { data } = answered.answer;
-    return [`{"data":${data},"extensions":{"cost":${cost}}}`, data];
+interface Body {
+  readonly body: string;
+  /** Of `body` in UTF-8. */
+  readonly bytes: number;
+  readonly etag: string | null;
+}
+
+function write(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { body, bytes, etag }: Body,
+  { requestId, cors }: SendOptions,
+): void {
+  if (response.headersSent || response.destroyed) return;
+  // With an ETag the client keeps it and asks each time whether it still holds; nobody between does.
+  const cacheControl = etag === null ? 'no-store' : 'private, no-cache';
+  if (etag !== null && matches(request.headers['if-none-match'], etag)) {
+    response.writeHead(304, { etag, 'cache-control': cacheControl, vary, 'x-request-id': requestId, ...cors }).end();
+    return;
   }
-  const { result } = answered;
-  const data = JSON.stringify(result.data ?? null);
-  const errors = result.errors ? `"errors":${JSON.stringify(result.errors)},` : '';
-  return [`{${errors}"data":${data},"extensions":{"cost":${cost}}}`, result.errors ? null : data];
+  // One literal: to spread several into one takes longer than to write them.
+  const headers: OutgoingHttpHeaders = {
+    ...dataHeaders,
+    'cache-control': cacheControl,
+    'content-length': bytes,
+    'content-type': contentTypeFor(request),
+    vary,
+    'x-request-id': requestId,
+  };
+  if (etag !== null) headers['etag'] = etag;
+  // Plain ASCII is the same in both, and is copied without being looked through.
+  const encoding = bytes === body.length ? 'latin1' : 'utf8';
+  response.writeHead(200, cors ? { ...headers, ...cors } : headers).end(body, encoding);
 }
 
 /** By hand: it is made for every answer, and all its parts are numbers. */
@@ -145,8 +175,9 @@ function matches(header: string | undefined, etag: string): boolean {
 
 /** `application/graphql-response+json` for who names it, else JSON. */
 export function contentTypeFor(request: IncomingMessage): string {
-  const named = request.headers.accept?.includes('application/graphql-response+json') ?? false;
-  return `${named ? 'application/graphql-response+json' : 'application/json'}; charset=utf-8`;
+  return request.headers.accept?.includes('application/graphql-response+json')
+    ? 'application/graphql-response+json; charset=utf-8'
+    : 'application/json; charset=utf-8';
 }
 
 /** A refusal in the form of a GraphQL response, with the catalogue's status. */
@@ -164,7 +195,7 @@ export function sendThrown(
     'content-type': contentTypeFor(request),
     ...corsHeaders(request, authenticator),
     'x-request-id': requestId,
-    vary: 'Accept, Authorization, Cookie, Origin',
+    vary,
     ...(code === 'METHOD_NOT_ALLOWED' ? { allow: 'GET, POST' } : {}),
     ...errorHeaders(new CodedError(code, typeof retryAfterSeconds === 'number' ? { retryAfterSeconds } : {})),
   });

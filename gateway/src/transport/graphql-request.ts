@@ -17,13 +17,15 @@ export async function readParams(request: IncomingMessage): Promise<OperationPar
 
 const longestKeptUrl = 4_096;
 const urlsKept = 1_000;
+/** Characters of all of them: what is found out for a URL holds its operation, which takes 125 bytes a character. */
+const urlsLength = 524_288;
 
 /**
  * Reads the parameters of GETs. The same URL gives the same object, so that what is found out for it can be kept beside it: that
  * is how a persisted GET gets its answer without parsing anything. Never change one.
  */
 export function createUrlReader(): (url: string) => OperationParams {
-  const known = createLru<string, OperationParams>(urlsKept);
+  const known = createLru<string, OperationParams>(urlsKept, { of: (url) => url.length, most: urlsLength });
   return (url) => {
     const kept = known.get(url);
     if (kept) return kept;

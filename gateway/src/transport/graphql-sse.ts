@@ -46,8 +46,9 @@ export function createGraphqlSse(deps: GraphqlSseDeps) {
       }
     } catch (error) {
       if (!isExpected(error)) deps.logger.error({ err: error, requestId }, 'an event stream failed');
-      sendThrown(request, response, error, requestId, deps.authenticator);
+      // A stream that has begun can only be cut; a refusal leaves its connection to the next request.
       if (response.headersSent) response.destroy();
+      else sendThrown(request, response, error, requestId, deps.authenticator);
     }
   };
 }

@@ -2,12 +2,17 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { CodedError, errorBody, limits } from '@tributary/schema';
 
-/** Headers of every answer, files and data alike. */
-export const baseHeaders: Readonly<Record<string, string>> = {
+/** What guards data. An answer to a query has no need of what guards documents, and each header costs it time. */
+export const dataHeaders: Readonly<Record<string, string>> = {
   'x-content-type-options': 'nosniff',
+  'cross-origin-resource-policy': 'same-origin',
+};
+
+/** What guards documents too. */
+export const baseHeaders: Readonly<Record<string, string>> = {
+  ...dataHeaders,
   'referrer-policy': 'same-origin',
   'cross-origin-opener-policy': 'same-origin',
-  'cross-origin-resource-policy': 'same-origin',
   'x-frame-options': 'DENY',
 };
 

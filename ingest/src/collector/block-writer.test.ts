@@ -1,6 +1,6 @@
 import { CodedError, type DeadLetter, type LogBlock } from '@tributary/schema';
 import { type BlockWriterOptions, createBlockWriter } from './block-writer.ts';
-import { aDirectory, aGate, anEvent, aRequest, eventsOf, now } from './collector.testing.ts';
+import { aDirectory, aGate, anEvent, aRequest, eventsOf, now, pendingOf } from './collector.testing.ts';
 import { createCollectorCore } from './core.ts';
 import type { PendingLine } from './draft.ts';
 
@@ -22,7 +22,7 @@ function someLines(ids: readonly string[]): readonly PendingLine[] {
   const batch = ids.map((event_id) => anEvent({ event_id }));
   const outcome = createCollectorCore({ directory: aDirectory() }).handle(aRequest({ batch }));
   if (outcome.kind !== 'store') throw new Error('refused');
-  return outcome.lines;
+  return pendingOf(outcome.lines);
 }
 
 /** A log whose appends end when told to. */
@@ -47,6 +47,36 @@ async function until(isDone: () => boolean): Promise<void> {
     await turn();
   }
 }
+
+/** Ids and memory of what a log was given in some groups. */
+async function groupsOf(copiesBlocks: boolean) {
+  const given: { readonly block: LogBlock; readonly ids: readonly string[] }[] = [];
+  const writer = openWriter({
+    clock,
+    eventLog: {
+      partitionCount: 1,
+      copiesBlocks,
+      append: async (blocks) => {
+        for (const block of blocks) given.push({ block, ids: eventsOf([block]).map(({ event_id }) => event_id) });
+      },
+    },
+  });
+  for (const id of ['1', '2', '3', '4']) await writer.append(someLines([id]), []);
+  return given;
+}
+
+describe('the memory of blocks', () => {
+  it('is used again where the log has its own copy', async () => {
+    const given = await groupsOf(true);
+    expect(given.map(({ ids }) => ids)).toEqual([['1'], ['2'], ['3'], ['4']]);
+    expect(new Set(given.map(({ block }) => block.body.buffer)).size).toBe(1);
+  });
+
+  it('stays as it is where the log may hold on to it', async () => {
+    const given = await groupsOf(false);
+    expect(eventsOf(given.map(({ block }) => block)).map(({ event_id }) => event_id)).toEqual(['1', '2', '3', '4']);
+  });
+});
 
 describe('append', () => {
   it('resolves only after the log has the lines', async () => {

@@ -1,11 +1,12 @@
 import type { Clock } from '@tributary/platform/clock';
 import type { EventLog } from '@tributary/platform/event-log';
 import { CodedError, type DeadLetter } from '@tributary/schema';
-import { buildBlocks } from './blocks.ts';
-import type { PendingLine } from './draft.ts';
+import { createBlockMemory, memoryUsedOnce } from './block-memory.ts';
+import { createOpenBlocks, type OpenBlocks } from './blocks.ts';
+import type { Lines } from './pass-through/staged-lines.ts';
 
 export interface BlockWriterOptions {
-  readonly eventLog: Pick<EventLog, 'append' | 'partitionCount'>;
+  readonly eventLog: Pick<EventLog, 'append' | 'partitionCount' | 'copiesBlocks'>;
   readonly clock: Clock;
   /** Bytes that may wait for the log, over all requests; above it `append` rejects. Default 64 Mi. */
   readonly maxPendingBytes?: number;
@@ -24,17 +25,23 @@ export interface BlockWriter {
    * Calls `done` once: without a fault when all of it is durably in the log; with LOG_UNAVAILABLE when the log refused, or at
    * once when too much waits already; nothing of it may be called accepted then. (No promise: there is one for each request.)
    */
-  append(lines: readonly PendingLine[], deadLetters: readonly DeadLetter[], done: (fault?: CodedError) => void): void;
+  append(lines: Lines, deadLetters: readonly DeadLetter[], done: (fault?: CodedError) => void): void;
   pendingBytes(): number;
   /** Waits for what is under way. */
   dispose(): Promise<void>;
 }
 
 interface Waiting {
-  readonly lines: readonly PendingLine[];
-  readonly deadLetters: readonly DeadLetter[];
+  readonly events: number;
   readonly bytes: number;
   readonly done: (fault?: CodedError) => void;
+}
+
+/** What goes into the log together. */
+interface Group {
+  readonly items: Waiting[];
+  readonly blocks: OpenBlocks;
+  bytes: number;
 }
 
 /** Bytes of one group; what waits beyond it goes into the next. */
@@ -46,14 +53,27 @@ const maxGroupBytes = 4 * 1_048_576;
  */
 export function createBlockWriter(options: BlockWriterOptions): BlockWriter {
   const { eventLog, clock, maxPendingBytes = 64 * 1_048_576, maxBlockBytes = 900_000, maxInFlight = 2 } = options;
-  let waiting: Waiting[] = [];
+  const memory = eventLog.copiesBlocks === true ? createBlockMemory() : memoryUsedOnce;
   let bytes = 0;
   const running = new Set<Promise<void>>();
+  /** Groups that are full, and the one that gathers. */
+  const full: Group[] = [];
+  const newGroup = (): Group => ({
+    items: [],
+    blocks: createOpenBlocks({ partitions: eventLog.partitionCount, nowMs: () => clock.now(), maxBlockBytes, memory }),
+    bytes: 0,
+  });
+  let gathering: Group | null = null;
 
+  const takeGroup = (): Group | null => {
+    const group = full.shift() ?? gathering;
+    if (group === gathering) gathering = null;
+    return group;
+  };
   const flushAll = async () => {
     // One turn of the loop lets the requests that have arrived together go together.
     await new Promise((resolve) => setImmediate(resolve));
-    while (waiting.length > 0) await flush(takeGroup());
+    for (let group = takeGroup(); group !== null; group = takeGroup()) await flush(group);
   };
   const start = () => {
     if (running.size >= maxInFlight) return;
@@ -61,31 +81,31 @@ export function createBlockWriter(options: BlockWriterOptions): BlockWriter {
     running.add(flushing);
   };
 
-  const flush = async (group: readonly Waiting[]) => {
+  const flush = async ({ items, blocks: open }: Group) => {
     const startedAt = performance.now();
     let fault: CodedError | undefined;
     try {
-      const blocks = buildBlocks(group, eventLog.partitionCount, clock.now(), maxBlockBytes);
+      const blocks = open.close();
       if (blocks.length > 0) await eventLog.append(blocks);
-      const events = group.reduce((sum, item) => sum + item.lines.length, 0);
+      open.release();
+      const events = items.reduce((sum, item) => sum + item.events, 0);
       options.onGroup?.({ events, blocks: blocks.length, durationMs: performance.now() - startedAt });
     } catch (cause) {
       fault = cause instanceof CodedError ? cause : new CodedError('LOG_UNAVAILABLE', { cause, retryAfterSeconds: 1 });
     }
-    for (const item of group) {
+    for (const item of items) {
       bytes -= item.bytes;
       item.done(fault);
     }
   };
 
-  const takeGroup = (): Waiting[] => {
-    let size = 0;
-    let count = 0;
-    while (count < waiting.length && (count === 0 || size + waiting[count]!.bytes <= maxGroupBytes))
-      size += waiting[count++]!.bytes;
-    const group = count === waiting.length ? waiting : waiting.slice(0, count);
-    waiting = count === waiting.length ? [] : waiting.slice(count);
-    return group;
+  const groupFor = (size: number): Group => {
+    if (gathering !== null && gathering.bytes + size > maxGroupBytes) {
+      full.push(gathering);
+      gathering = null;
+    }
+    gathering ??= newGroup();
+    return gathering;
   };
 
   return {
@@ -97,8 +117,12 @@ export function createBlockWriter(options: BlockWriterOptions): BlockWriter {
         );
         return;
       }
+      const group = groupFor(size);
+      group.blocks.add(lines);
+      group.blocks.addLetters(deadLetters);
+      group.items.push({ events: lines.length, bytes: size, done });
+      group.bytes += size;
       bytes += size;
-      waiting.push({ lines, deadLetters, bytes: size, done });
       start();
     },
     pendingBytes: () => bytes,
@@ -108,9 +132,10 @@ export function createBlockWriter(options: BlockWriterOptions): BlockWriter {
   };
 }
 
-function bytesOf(lines: readonly PendingLine[], deadLetters: readonly DeadLetter[]): number {
+function bytesOf(lines: Lines, deadLetters: readonly DeadLetter[]): number {
   let bytes = 0;
-  for (const { start, end } of lines) bytes += end - start;
+  if ('staged' in lines) bytes = lines.bytes;
+  else for (const { start, end } of lines) bytes += end - start;
   for (const { payload } of deadLetters) bytes += payload.length + 400;
   return bytes;
 }

@@ -12,9 +12,11 @@ import {
   eventsOf,
   linesOf,
   now,
+  pendingOf,
 } from './collector.testing.ts';
 import { createCollectorCore } from './core.ts';
 import type { PendingLine } from './draft.ts';
+import type { Lines } from './pass-through/staged-lines.ts';
 
 const snapshot = aSnapshot({
   apps: [anApp(), anApp({ appId: 'app_2', tenantId: 'ten_2' })],
@@ -25,10 +27,10 @@ const core = createCollectorCore({ directory: aDirectory(snapshot) });
 function linesFor(key: string, batch: readonly unknown[]): readonly PendingLine[] {
   const outcome = core.handle(aRequest({ batch }, { authorization: `Bearer ${key}` }));
   if (outcome.kind !== 'store' || outcome.lines.length !== batch.length) throw new Error(outcome.response.body);
-  return outcome.lines;
+  return pendingOf(outcome.lines);
 }
 
-const taken = (lines: readonly PendingLine[], deadLetters: readonly DeadLetter[] = []) => ({ lines, deadLetters });
+const taken = (lines: Lines, deadLetters: readonly DeadLetter[] = []) => ({ lines, deadLetters });
 const aLetter = (id: string): DeadLetter => ({
   tenant_id: 'ten_1',
   app_id: 'app_1',
@@ -132,6 +134,58 @@ it('puts dead letters into blocks of their own', () => {
     expect(block.header).toMatchObject({ dedupeHashes: '', payloadHashes: '', touched: [] });
     expect(block.header.partition).toBeLessThan(3);
   }
+});
+
+describe('lines of the short way', () => {
+  const names = fc.array(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 }), { minLength: 1, maxLength: 60 });
+  /** All that blocks hold, their ids apart. */
+  const seen = (blocks: readonly LogBlock[]) =>
+    blocks.map(({ header, body }) => ({
+      header: { ...header, blockId: '' },
+      body: Buffer.from(body).toString('utf8').replaceAll(header.blockId, ''),
+    }));
+
+  it('are put into blocks as lines of the long way are', () => {
+    fc.assert(
+      fc.property(
+        names,
+        fc.constantFrom(1, 2, 7, 64, 65),
+        fc.constantFrom(2_000, 9_000, 900_000),
+        (texts, partitions, most) => {
+          const batch = texts.map((event_name, index) =>
+            anEvent({
+              event_name: event_name.replace(/["\\\s\p{C}]/gu, '_'),
+              event_id: `${index}`,
+              occurred_at: now - index * 9_000,
+            }),
+          );
+          const request = aRequest({ batch }, { authorization: 'Bearer one' });
+          const staged = core.handle(request);
+          if (staged.kind !== 'store' || !('staged' in staged.lines)) throw new Error('not taken the short way');
+          const short = buildBlocks([taken(staged.lines), taken(staged.lines)], partitions, now, most);
+          const lines = pendingOf(staged.lines);
+          const long = buildBlocks([taken(lines), taken(lines)], partitions, now, most);
+          // Where a block was too full for all of a partition's lines, a new one was begun for all of them.
+          if (most === 900_000) expect(seen(short)).toEqual(seen(long));
+          expect(eventsOf(short).length).toBe(eventsOf(long).length);
+          for (const block of short) {
+            expectWhole(block);
+            expect(eventsOf([block]).map(({ block_index }) => block_index)).toEqual([
+              ...Array(block.header.count).keys(),
+            ]);
+          }
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+
+  it('are not to be had once the next request was taken', () => {
+    const outcome = core.handle(aRequest(anEvent(), { authorization: 'Bearer one' }));
+    core.handle(aRequest(anEvent(), { authorization: 'Bearer one' }));
+    if (outcome.kind !== 'store') throw new Error('refused');
+    expect(() => buildBlocks([taken(outcome.lines)], 1, now, 900_000)).toThrow('after the next request');
+  });
 });
 
 it('makes nothing of nothing', () => {

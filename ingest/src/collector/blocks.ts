@@ -1,114 +1,104 @@
-import { type DeadLetter, hash64Bytes, type LogBlock, type TouchedMinutes, uuidV7 } from '@tributary/schema';
+import { type DeadLetter, hash64Bytes, type LogBlock, uuidV7 } from '@tributary/schema';
+import { type BlockMemory, memoryUsedOnce } from './block-memory.ts';
 import type { PendingLine } from './draft.ts';
-import { hexLength, partitionOf, splitHash, writeHex } from './hash-bytes.ts';
-import { putNumber, wordsOf } from './pass-through/bytes.ts';
+import { partitionOf, splitHash } from './hash-bytes.ts';
+import { addLine, bytesOf, closeBlock, maxTailBytes, type OpenBlock, openBlock } from './open-block.ts';
+import type { Words } from './pass-through/bytes.ts';
+import { mostPlaced, mostPlacedBytes, placeLines } from './pass-through/placed-lines.ts';
+import type { Lines, StagedLines } from './pass-through/staged-lines.ts';
+
+/** The blocks of a group while it gathers: one of each partition, into which lines are written as they come. */
+export interface OpenBlocks {
+  add(lines: Lines): void;
+  addLetters(letters: readonly DeadLetter[]): void;
+  /** All blocks, whole. Called once. */
+  close(): LogBlock[];
+  /** Nothing refers to the blocks' bodies any more. */
+  release(): void;
+}
+
+export interface OpenBlocksOptions {
+  readonly partitions: number;
+  readonly nowMs: () => number;
+  /** Bytes of one block, about. */
+  readonly maxBlockBytes: number;
+  /** Absent = each body has its own. */
+  readonly memory?: BlockMemory;
+}
+
+/** Lines by partition, cut into blocks; dead letters in blocks of their own. Pure but for the block ids. */
+export function createOpenBlocks(options: OpenBlocksOptions): OpenBlocks {
+  const { partitions, nowMs, maxBlockBytes, memory = memoryUsedOnce } = options;
+  const bodies: Words[] = [];
+  const closed: LogBlock[] = [];
+  const letters: DeadLetter[] = [];
+  const newBlock = (partition: number) => openBlock(partition, nowMs(), memory);
+  const open = Array.from({ length: partitions }, (_, partition) => newBlock(partition));
+
+  const closeOne = (block: OpenBlock): void => {
+    if (block.lineLengths.length === 0) return;
+    closed.push(closeBlock(block, nowMs()));
+    bodies.push(block.body);
+  };
+  const next = (block: OpenBlock): OpenBlock => {
+    closeOne(block);
+    const fresh = newBlock(block.partition);
+    open[block.partition] = fresh;
+    return fresh;
+  };
+  const addOne = (line: PendingLine): void => {
+    const block = open[partitionOf(line.dedupeHash, partitions)]!;
+    const isFull = bytesOf(block) + line.end - line.start + maxTailBytes > maxBlockBytes;
+    addLine(isFull ? next(block) : block, line);
+  };
+  const addStaged = (lines: StagedLines): boolean => {
+    if (partitions > mostPlaced || lines.bytes * partitions > mostPlacedBytes) return false;
+    const placed = placeLines(lines, open);
+    const isFull = (block: OpenBlock) => bytesOf(block) + placed.bytesOf(block.partition) > maxBlockBytes;
+    if (!open.some(isFull)) {
+      for (const block of open) placed.addTo(block);
+      return true;
+    }
+    for (const block of open.filter(isFull)) next(block);
+    // As the next ones of new blocks they have other indexes. What is too much for one block is cut line by line.
+    return !open.some(isFull) && addStaged(lines);
+  };
+  return {
+    add(lines) {
+      if (!('staged' in lines)) for (const line of lines) addOne(line);
+      else if (!addStaged(lines)) for (const line of lines.lasting()) addOne(line);
+    },
+    addLetters(more) {
+      for (const letter of more) letters.push(letter);
+    },
+    close() {
+      for (const block of open) closeOne(block);
+      return [...closed, ...deadLetterBlocks(letters, partitions, nowMs(), maxBlockBytes)];
+    },
+    release() {
+      for (const body of bodies) memory.give(body);
+    },
+  };
+}
 
 interface Taken {
-  readonly lines: readonly PendingLine[];
+  readonly lines: Lines;
   readonly deadLetters: readonly DeadLetter[];
 }
 
-/** Pure but for the block ids: the group's lines by partition, cut into blocks; dead letters into blocks of their own. */
+/** The blocks of a group that is there already. */
 export function buildBlocks(
   group: readonly Taken[],
   partitions: number,
   nowMs: number,
   maxBlockBytes: number,
 ): LogBlock[] {
-  const blocks: LogBlock[] = [];
-  const open: { lines: PendingLine[]; bytes: number }[] = Array.from({ length: partitions }, () => ({
-    lines: [],
-    bytes: 0,
-  }));
-  const close = (partition: number) => {
-    const { lines, bytes } = open[partition]!;
-    if (lines.length > 0) blocks.push(eventBlock(lines, bytes, partition, nowMs));
-    open[partition] = { lines: [], bytes: 0 };
-  };
-  for (const { lines } of group) {
-    for (const line of lines) {
-      const partition = partitionOf(line.dedupeHash, partitions);
-      const bytes = line.end - line.start + maxTailBytes;
-      if (open[partition]!.bytes + bytes > maxBlockBytes) close(partition);
-      const block = open[partition]!;
-      block.lines.push(line);
-      block.bytes += bytes;
-    }
+  const blocks = createOpenBlocks({ partitions, nowMs: () => nowMs, maxBlockBytes });
+  for (const { lines, deadLetters } of group) {
+    blocks.add(lines);
+    blocks.addLetters(deadLetters);
   }
-  for (let partition = 0; partition < partitions; partition += 1) close(partition);
-  const letters = group.flatMap(({ deadLetters }) => deadLetters);
-  return letters.length === 0 ? blocks : [...blocks, ...deadLetterBlocks(letters, partitions, nowMs, maxBlockBytes)];
-}
-
-/** What a block adds to a line: its two hashes, and its place. The digits are filled in. */
-const hashesTemplate = `,"dedupe_hash":"${'-'.repeat(hexLength)}","payload_hash":"${'-'.repeat(hexLength)}"`;
-const dedupeHashAt = hashesTemplate.indexOf('-');
-const payloadHashAt = hashesTemplate.lastIndexOf('-') + 1 - hexLength;
-const tailOf = (blockId: string) => Buffer.from(`${hashesTemplate},"block_id":"${blockId}","block_index":`, 'latin1');
-const closingBrace = 0x7d;
-const lineFeed = 0x0a;
-/** A tail, and room for the index, the closing brace and the line's end. */
-const maxTailBytes = tailOf(uuidV7(0)).length + 12;
-
-function eventBlock(lines: readonly PendingLine[], maxBytes: number, partition: number, nowMs: number): LogBlock {
-  const blockId = uuidV7(nowMs);
-  const tail = tailOf(blockId);
-  const words = wordsOf(Buffer.allocUnsafe(maxBytes));
-  const { bytes: body, view } = words;
-  const lineLengths = new Array<number>(lines.length);
-  const dedupe = wordsOf(Buffer.allocUnsafe(lines.length * hexLength));
-  const payload = wordsOf(Buffer.allocUnsafe(lines.length * hexLength));
-  let at = 0;
-  for (let index = 0; index < lines.length; index += 1) {
-    const { bytes, start, end, dedupeHash, payloadHash } = lines[index]!;
-    const tailAt = at + bytes.copy(body, at, start, end);
-    body.set(tail, tailAt);
-    writeHex(dedupeHash, view, tailAt + dedupeHashAt);
-    writeHex(payloadHash, view, tailAt + payloadHashAt);
-    writeHex(dedupeHash, dedupe.view, index * hexLength);
-    writeHex(payloadHash, payload.view, index * hexLength);
-    const indexEnd = putNumber(index, words, tailAt + tail.length);
-    body[indexEnd] = closingBrace;
-    body[indexEnd + 1] = lineFeed;
-    const lineEnd = indexEnd + 2;
-    lineLengths[index] = lineEnd - at;
-    at = lineEnd;
-  }
-  return {
-    header: {
-      kind: 'events',
-      blockId,
-      partition,
-      count: lines.length,
-      lineLengths,
-      dedupeHashes: dedupe.bytes.toString('latin1'),
-      payloadHashes: payload.bytes.toString('latin1'),
-      touched: touchedBy(lines),
-      receivedAt: nowMs,
-    },
-    body: body.subarray(0, at),
-  };
-}
-
-function touchedBy(lines: readonly PendingLine[]): TouchedMinutes[] {
-  const apps = new Map<string, { tenantId: string; minutes: Set<number>; events: number }>();
-  let appId: string | null = null;
-  let app = { tenantId: '', minutes: new Set<number>(), events: 0 };
-  for (const line of lines) {
-    if (line.appId !== appId) {
-      appId = line.appId;
-      app = apps.get(appId) ?? { tenantId: line.tenantId, minutes: new Set(), events: 0 };
-      apps.set(appId, app);
-    }
-    app.minutes.add(line.minute);
-    app.events += 1;
-  }
-  return [...apps].map(([id, { tenantId, minutes, events }]) => ({
-    tenantId,
-    appId: id,
-    minutes: [...minutes].sort((a, b) => a - b),
-    events,
-  }));
+  return blocks.close();
 }
 
 function deadLetterBlocks(

@@ -1,4 +1,13 @@
-import { dedupeKeyOf, type ErrorCode, hash64, limits, newId, sha256Hex } from '@tributary/schema';
+import {
+  type DirectoryApp,
+  dedupeKeyOf,
+  type ErrorCode,
+  hash64,
+  limits,
+  newId,
+  type SourceFormat,
+  sha256Hex,
+} from '@tributary/schema';
 import {
   deviceKeyOf,
   FieldFault,
@@ -66,7 +75,8 @@ export function lineFrameOf(origin: Origin, batch: Batch): LineFrame {
   const policy = policyOf(app);
   const place = key.kind === 'secret' ? unknownPlace : enrichment.placeOf(origin.remoteAddress);
   const agentFacts = key.kind === 'secret' ? unknownAgent : enrichment.agentOf(userAgent);
-  const opening = `{"tenant_id":${jsonText(app.tenantId)},"app_id":${jsonText(app.appId)},"source_format":"${sourceFormat}","received_at":${receivedAt}`;
+  const known = openingOf(app, sourceFormat);
+  const opening = `${known.text}${receivedAt}`;
   const agent = userAgent ? `,"user_agent":${jsonText(userAgent.slice(0, 1000))}` : '';
   return {
     origin,
@@ -76,12 +86,30 @@ export function lineFrameOf(origin: Origin, batch: Batch): LineFrame {
     opening,
     ip: ipMember(applyIpPolicy(origin.remoteAddress, app.ipPolicy)),
     userAgent: agent,
-    ascii: batch.ascii && place.ascii && agentFacts.ascii && isAscii(opening) && isAscii(agent),
+    ascii: batch.ascii && place.ascii && agentFacts.ascii && known.ascii && isAscii(agent),
     policy,
     isPrivate: policy.hashesDeviceIds || policy.needsConsent,
     place,
     agent: agentFacts,
   };
+}
+
+interface Opening {
+  readonly text: string;
+  readonly ascii: boolean;
+}
+
+const openings = new WeakMap<DirectoryApp, Map<string, Opening>>();
+
+/** What lines begin with, up to their time of receipt. */
+function openingOf(app: DirectoryApp, sourceFormat: SourceFormat): Opening {
+  const ofApp = openings.get(app) ?? new Map<string, Opening>();
+  const known = ofApp.get(sourceFormat);
+  if (known !== undefined) return known;
+  const text = `{"tenant_id":${jsonText(app.tenantId)},"app_id":${jsonText(app.appId)},"source_format":"${sourceFormat}","received_at":`;
+  const opening = { text, ascii: isAscii(text) };
+  openings.set(app, ofApp.set(sourceFormat, opening));
+  return opening;
 }
 
 function buildLine(draft: Draft, frame: LineFrame): EventVerdict | typeof inexact {

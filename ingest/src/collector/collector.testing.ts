@@ -20,7 +20,9 @@ import {
 } from '@tributary/schema';
 import { buildBlocks } from './blocks.ts';
 import { type CollectorCoreDeps, type CollectorOutcome, type CollectorRequest, createCollectorCore } from './core.ts';
+import type { PendingLine } from './draft.ts';
 import { type Collector, type CollectorDeps, createCollector } from './index.ts';
+import type { Lines } from './pass-through/staged-lines.ts';
 
 /** 2026-11-24T12:00:00Z */
 export const now = Date.UTC(2026, 10, 24, 12);
@@ -171,6 +173,11 @@ export function refusalOf(event: unknown, overrides: Partial<CollectorRequest> =
   const [rejected] = (answer['rejected'] ?? []) as { code: string; field: string }[];
   if (!rejected) throw new Error(`nothing was refused: ${JSON.stringify(answer)}`);
   return { code: rejected.code, field: rejected.field };
+}
+
+/** Lines of either way, to be kept. */
+export function pendingOf(lines: Lines): readonly PendingLine[] {
+  return 'staged' in lines ? lines.lasting() : lines;
 }
 
 export function linesOf(block: LogBlock): string[] {

@@ -117,7 +117,7 @@ export function createCollectorCore(deps: CollectorCoreDeps): CollectorCore {
     const formats = formatsAt(request.path);
     if (request.path === openapiPath) return openapiOutcome(request);
     if (!formats) return takeLink(request);
-    const taken = formats.filter(({ methods }) => (methods as readonly string[]).includes(request.method));
+    const taken = takenBy(formats, request.method);
     if (taken.length === 0) {
       const allow = [...new Set(formats.flatMap(({ methods }) => methods))].join(', ');
       throw new CodedError('METHOD_NOT_ALLOWED', { details: { allow } });
@@ -148,6 +148,12 @@ export function createCollectorCore(deps: CollectorCoreDeps): CollectorCore {
   };
 }
 
+/** Those of a path's formats that take a method. (Of nearly every path that is all of them.) */
+function takenBy(formats: readonly WireFormat[], method: string): readonly WireFormat[] {
+  const takes = ({ methods }: WireFormat) => (methods as readonly string[]).includes(method);
+  return formats.every(takes) ? formats : formats.filter(takes);
+}
+
 const openapiPath = '/openapi.json';
 
 function openapiOutcome({ method }: CollectorRequest): CollectorOutcome {
@@ -176,10 +182,8 @@ function nativeResponse(success: string, accepted: number, eventIds: string, rej
  * the path's SDK reads. `request.body` may be empty.
  */
 export function refusalFor(error: CodedError, request: CollectorRequest): CollectorResponse {
-  const formats = formatsAt(request.path)?.filter(({ methods }) =>
-    (methods as readonly string[]).includes(request.method),
-  );
-  if (!formats || formats.length === 0) return errorResponse(error, request.requestId);
+  const formats = takenBy(formatsAt(request.path) ?? [], request.method);
+  if (formats.length === 0) return errorResponse(error, request.requestId);
   return refusalOf(error, request, formatOf(formats, request, ''));
 }
 

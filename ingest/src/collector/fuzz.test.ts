@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { errorCatalogue, limits, sourceFormats } from '@tributary/schema';
 import fc from 'fast-check';
-import { aDirectory, anEvent, openTestCollector } from './collector.testing.ts';
+import { aDirectory, anEvent, openTestCollector, pendingOf } from './collector.testing.ts';
 import { type CollectorOutcome, type CollectorRequest, createCollectorCore } from './core.ts';
 import type { RejectedEvent } from './draft.ts';
 import { anyRequest, receivedAt } from './fuzz.testing.ts';
@@ -32,7 +32,7 @@ function check(given: CollectorRequest): void {
     throw new Error(`refused without a code: ${status} ${outcome.response.body}`);
   if (outcome.kind === 'refused') met.refused.add(codeIn(outcome)!);
   if (outcome.kind !== 'store') return;
-  for (const { bytes, start, end } of outcome.lines) checkLine(bytes.toString('utf8', start, end));
+  for (const { bytes, start, end } of pendingOf(outcome.lines)) checkLine(bytes.toString('utf8', start, end));
   for (const { code, payload, source_format } of outcome.deadLetters) {
     met.dead.add(source_format);
     if (!codes.has(code)) throw new Error(`a dead letter with the code ${code}`);

@@ -1,5 +1,6 @@
 import type { CodedError, DeadLetter } from '@tributary/schema';
-import type { Filtered, PendingLine } from './draft.ts';
+import type { Filtered } from './draft.ts';
+import type { Lines } from './pass-through/staged-lines.ts';
 import type { CollectorResponse } from './request.ts';
 
 /** What to do: store first, then answer. All others need no storing. */
@@ -10,7 +11,7 @@ export type CollectorOutcome =
   | { readonly kind: 'asked'; readonly response: CollectorResponse; readonly answer: Promise<CollectorResponse> }
   | {
       readonly kind: 'store';
-      readonly lines: readonly PendingLine[];
+      readonly lines: Lines;
       readonly deadLetters: readonly DeadLetter[];
       /** Absent = nothing was. */
       readonly filtered?: Filtered;

@@ -16,6 +16,7 @@ import {
   faultResponse,
   type Holdings,
   preflightHeaders,
+  readOnOf,
   type ServerLimits,
   type ServerOptions,
   tooManyHeaders,
@@ -209,14 +210,11 @@ async function collect(exchange: Exchange): Promise<Uint8Array> {
       throw new CodedError('BODY_UNPARSABLE', { message: 'The body was cut off.', cause });
     });
     if (done) return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, exchange.held);
-    if (exchange.isAnswered || !shared.budget.take(value.length)) {
-      void reader.cancel();
-      throw tooMuchUnderWay();
-    }
-    exchange.held += value.length;
-    if (exchange.held > limits.batchBytes) {
-      void reader.cancel();
-      throw tooLarge();
+    const refusal = exchange.isAnswered || !shared.budget.take(value.length) ? tooMuchUnderWay() : null;
+    if (refusal === null) exchange.held += value.length;
+    if (refusal !== null || exchange.held > limits.batchBytes) {
+      reader.releaseLock();
+      throw refusal ?? tooLarge();
     }
     chunks.push(value);
   }
@@ -263,13 +261,49 @@ function fail(exchange: Exchange, error: unknown): void {
 }
 
 function finish(exchange: Exchange, answer: CollectorResponse): void {
-  const { shared, address, requestId } = exchange;
+  const { shared } = exchange;
   if (exchange.isAnswered) return;
   exchange.isAnswered = true;
   shared.deadlines.delete(exchange);
   shared.budget.give(exchange.held);
+  if (exchange.isReceived) conclude(exchange, answer);
+  // Bun closes the connection with the answer of one that is to be closed, whatever is still being sent.
+  else
+    discardRest(exchange).then((isWhole) => {
+      exchange.isReceived = isWhole;
+      conclude(exchange, answer);
+    });
+}
+
+function conclude({ shared, address, requestId, resolve, isReceived }: Exchange, answer: CollectorResponse): void {
   shared.holdings.give(address);
-  exchange.resolve(responseOf(answer, requestId, shared.isDraining || !exchange.isReceived));
+  resolve(responseOf(answer, requestId, shared.isDraining || !isReceived));
+}
+
+/** Whether the body ended within what a refused one is read on. Never rejects. */
+async function discardRest({ request, shared }: Exchange): Promise<boolean> {
+  // Being read already, which is to say that it came too slowly or was cut off.
+  if (request.body === null || request.body.locked) return false;
+  const { bytes, ms } = readOnOf(request.headers.get('content-length'), shared.bounds);
+  let left = bytes;
+  let end: NodeJS.Timeout | undefined;
+  try {
+    const reader = request.body.getReader();
+    end = setTimeout(() => {
+      left = -1;
+      void reader.cancel().catch(() => undefined);
+    }, ms);
+    while (left >= 0) {
+      const { done, value } = await reader.read();
+      if (done) return left >= 0;
+      left -= value.length;
+    }
+    return false;
+  } catch {
+    return false;
+  } finally {
+    clearTimeout(end);
+  }
 }
 
 function responseOf(answer: CollectorResponse, requestId: string, close: boolean): Response {

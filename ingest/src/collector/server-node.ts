@@ -6,6 +6,7 @@ import { type CollectorResponse, takesBody } from './core.ts';
 import { clientAddress } from './ip.ts';
 import {
   type ByteBudget,
+  briefly,
   type CollectorServer,
   corsHeaders,
   createByteBudget,
@@ -17,19 +18,13 @@ import {
   faultResponse,
   type Holdings,
   preflightHeaders,
+  readOnOf,
   type ServerLimits,
   type ServerOptions,
   tooManyHeaders,
   tooMuchUnderWay,
   urlOf,
 } from './server.ts';
-
-/**
- * How long, and how far, a refused body is read on, so that its sender sees the answer before the connection closes. Reading
- * all of it would let a sender keep the server busy with what it has refused.
- */
-const lingerMs = 2_000;
-const lingerBytes = 1_048_576;
 
 /** The collector over node:http. */
 export const nodeServer: CollectorServer = {
@@ -286,16 +281,18 @@ function write(
   for (const name in own) if (name !== 'content-length') headers.push(name, own[name]!);
   if (shared.isDraining) response.shouldKeepAlive = false;
   if (request.complete) return void response.writeHead(status, headers).end(body);
-  // Refused before all of the body was read. Closing at once would reset the connection under the sender's feet, and the
-  // answer be lost; so the rest is thrown away for a while.
+  // Refused before all of the body was read. The answer goes out whole, but ends with the body: node closes the connection of
+  // one that has ended, under the feet of who still sends. A sender that was too slow has had its time.
   headers.push('connection', 'close');
-  response.writeHead(status, headers).end(body);
-  const end = setTimeout(() => request.destroy(), lingerMs);
-  request.once('close', () => clearTimeout(end));
-  let readOn = 0;
+  response.writeHead(status, headers).write(body);
+  const readOn = status === 408 ? briefly : readOnOf(request.headers['content-length'], shared.bounds);
+  const cut = setTimeout(() => request.destroy(), readOn.ms);
+  request.once('close', () => clearTimeout(cut));
+  request.once('end', () => response.end());
+  let read = 0;
   request.on('data', (chunk: Buffer) => {
-    readOn += chunk.length;
-    if (readOn > lingerBytes) request.pause();
+    read += chunk.length;
+    if (read > readOn.bytes) request.pause();
   });
   request.resume();
 }

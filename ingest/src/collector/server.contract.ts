@@ -164,23 +164,46 @@ export function describeServerContract({ name, execPath, headerTimeoutMs }: Serv
       expect(await codeOf(await send(opened, '{}', { 'content-encoding': 'gzip' }))).toEqual([400, 'BODY_UNPARSABLE']);
     });
 
-    it('refuses a body over the limit, with and without a stated length, and its sender hears why', async () => {
+    it.each<[string, number, Record<string, string>, 413 | 415, string]>([
+      ['a byte', limits.batchBytes + 1, {}, 413, 'PAYLOAD_TOO_LARGE'],
+      ['half of it', limits.batchBytes * 1.5, {}, 413, 'PAYLOAD_TOO_LARGE'],
+      [
+        'nothing, but not for its size',
+        limits.batchBytes / 2,
+        { 'content-encoding': 'lzma' },
+        415,
+        'UNSUPPORTED_ENCODING',
+      ],
+    ])('refuses a body over the limit by %s, and its sender hears why', async (_, bytes, headers, status, code) => {
       const opened = await open();
-      const megabyte = Buffer.alloc(1_048_576, ' ');
-      expect(await codeOf(await send(opened, Buffer.alloc(limits.batchBytes + 1, ' ')))).toEqual([
-        413,
-        'PAYLOAD_TOO_LARGE',
-      ]);
-      let sent = 0;
-      const endless = new ReadableStream({
-        pull(controller) {
-          sent += 1;
-          if (sent > 200) controller.close();
-          else controller.enqueue(megabyte);
-        },
-      });
-      const answer = await send(opened, endless).then(codeOf, () => null);
-      // Where the sender is still sending when the connection ends, it may not hear the answer.
+      const body = Buffer.alloc(bytes, ' ');
+      expect(await codeOf(await send(opened, body, headers))).toEqual([status, code]);
+      // One that reads nothing before all is written.
+      const more = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+      const socket = await dial(opened, head(`${more.join('')}Content-Length: ${bytes}\r\n\r\n`));
+      socket.pause();
+      await new Promise<void>((resolve, reject) => socket.write(body, (error) => (error ? reject(error) : resolve())));
+      const answer = await heard(socket, (text) => text.includes(code));
+      expect([answer.slice(0, 12), answer.includes(code)]).toEqual([`HTTP/1.1 ${status}`, true]);
+      expect(await opened.storedIds()).toEqual([]);
+      expect((await send(opened, JSON.stringify(anEvent()))).status).toBe(200);
+    });
+
+    it('refuses a body over the limit that does not state its length, and its sender hears why', async () => {
+      const opened = await open();
+      const mebibytes = (count: number) => {
+        let sent = 0;
+        return new ReadableStream({
+          pull(controller) {
+            sent += 1;
+            if (sent > count) controller.close();
+            else controller.enqueue(Buffer.alloc(1_048_576, ' '));
+          },
+        });
+      };
+      expect(await codeOf(await send(opened, mebibytes(12)))).toEqual([413, 'PAYLOAD_TOO_LARGE']);
+      // As good as endless: where the sender is still sending when the connection ends, it may not hear the answer.
+      const answer = await send(opened, mebibytes(200)).then(codeOf, () => null);
       if (answer !== null) expect(answer).toEqual([413, 'PAYLOAD_TOO_LARGE']);
       expect(await opened.storedIds()).toEqual([]);
       expect((await send(opened, JSON.stringify(anEvent()))).status).toBe(200);

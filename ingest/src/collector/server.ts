@@ -115,6 +115,25 @@ export function faultResponse(logger: Logger, error: unknown, asked: AskedReques
   });
 }
 
+/** How far, and how long, a refused body is read on and thrown away. */
+export interface ReadOn {
+  readonly bytes: number;
+  readonly ms: number;
+}
+
+/** Of a body far beyond the limit, or that does not say its length: when this is used up, its sender may not hear why. */
+export const briefly: ReadOn = { bytes: limits.batchBytes, ms: 2_000 };
+
+/**
+ * Many senders read no answer before all is written, and a connection that closes under their feet loses them the answer; so
+ * the rest of a body that says it is at most twice the limit is taken, as long as one that is wanted may take. Reading
+ * more would let a sender keep the server busy with what it has refused.
+ */
+export function readOnOf(statedLength: string | null | undefined, { bodyTimeoutMs }: ServerLimits): ReadOn {
+  const bytes = Number(statedLength ?? Number.NaN);
+  return bytes <= 2 * limits.batchBytes ? { bytes, ms: bodyTimeoutMs } : briefly;
+}
+
 export function tooManyHeaders(headerCount: number): CodedError {
   return new CodedError('HEADERS_TOO_LARGE', { details: { limit: headerCount } });
 }

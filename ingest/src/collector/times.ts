@@ -4,8 +4,9 @@ import { type FlagBits, flagBit, noFlags } from './flags.ts';
 
 const iso = /^(\d{4}-\d{2}-\d{2})(?:[Tt ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?([Zz]|[+-]\d{2}:?\d{2})?)?$/;
 /** Epoch values below this are taken as seconds (it is March 1973 in milliseconds). */
-const secondsBelow = 100_000_000_000;
-const latestMs = 4_102_444_800_000;
+export const secondsBelow = 100_000_000_000;
+/** End of 2099. */
+export const latestMs = 4_102_444_800_000;
 
 /** ISO 8601 text, or epoch milliseconds (or seconds) as number or text → epoch ms; undefined when absent. A text without zone is UTC. */
 export function parseTime(value: unknown, field: string): number | FieldFault | undefined {

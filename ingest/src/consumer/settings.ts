@@ -11,6 +11,12 @@ export interface ConsumerSettings {
   readonly maxBatchBlocks: number;
   /** How long the first block of a batch waits for company while nothing is being inserted. */
   readonly lingerMs: number;
+  /**
+   * How long it waits when company comes in numbers, `steadyRows` or more within `lingerMs`. An insert costs 17 ms CPU
+   * whatever its size, and small parts are merged once more: under load few large batches leave room for more events.
+   */
+  readonly steadyLingerMs: number;
+  readonly steadyRows: number;
   readonly insertTimeoutMs: number;
   /** What the warehouse may take to read a request that has arrived. */
   readonly settleMs: number;
@@ -39,10 +45,13 @@ const dayMs = 86_400_000;
 
 export const defaultConsumerSettings: ConsumerSettings = {
   group: 'warehouse',
-  maxBatchBytes: 8 * 1024 * 1024,
+  // About 40,000 events: of a stream of 1.2 million rows, batches of 10,000 cost 28 µs CPU a row, merges included, these 23.
+  maxBatchBytes: 32 * 1024 * 1024,
   maxBatchRows: 50_000,
   maxBatchBlocks: 1_000,
   lingerMs: 100,
+  steadyLingerMs: 400,
+  steadyRows: 500,
   insertTimeoutMs: 60_000,
   settleMs: 100,
   firstBackoffMs: 100,

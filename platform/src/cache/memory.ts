@@ -1,5 +1,6 @@
 import type { Cache } from '../cache.ts';
 import { type Clock, systemClock } from '../clock.ts';
+import { createLru } from '../lru.ts';
 import { type BucketState, bucketTtlMs, takeFromBucket } from './token-bucket.ts';
 
 export interface MemoryCacheOptions {
@@ -20,21 +21,17 @@ interface Entry {
  * const cache = createMemoryCache({ maxEntries: 10_000 });
  */
 export function createMemoryCache({ clock = systemClock, maxEntries = 100_000 }: MemoryCacheOptions = {}): Cache {
-  // A Map keeps the order of insertion; putting an entry back at the end when it is used makes that the order of use.
-  const entries = new Map<string, Entry>();
+  const entries = createLru<string, Entry>(maxEntries);
 
   function read(key: string): Entry['value'] | null {
     const entry = entries.get(key);
     if (!entry) return null;
+    if (entry.expiresAt > clock.now()) return entry.value;
     entries.delete(key);
-    if (entry.expiresAt <= clock.now()) return null;
-    entries.set(key, entry);
-    return entry.value;
+    return null;
   }
 
   function write(key: string, value: Entry['value'], expiresAt: number): void {
-    entries.delete(key);
-    if (entries.size >= maxEntries) entries.delete(entries.keys().next().value!);
     entries.set(key, { value, expiresAt });
   }
 
@@ -55,7 +52,7 @@ export function createMemoryCache({ clock = systemClock, maxEntries = 100_000 }:
       write(key, sum, value === null ? clock.now() + ttlMs : entries.get(key)!.expiresAt);
       return sum;
     },
-    async takeTokens(key, bucket) {
+    takeTokens(key, bucket) {
       const now = clock.now();
       const value = read(key);
       const { state, verdict } = takeFromBucket(

@@ -41,6 +41,19 @@ describe('the frame of a block', () => {
     );
   });
 
+  it('is written before the body where there is room, and is the same', () => {
+    fc.assert(
+      fc.property(block, fc.nat(400), (given, headRoom) => {
+        fc.pre(given.body.length > 0);
+        const body = Buffer.alloc(headRoom + given.body.length).subarray(headRoom);
+        body.set(given.body);
+        const frame = encodeFrame({ ...given, body, headRoom });
+        expect(frame.toString('hex')).toBe(encodeFrame(given).toString('hex'));
+        expect(frame.buffer === body.buffer).toBe(frame.length - body.length <= headRoom);
+      }),
+    );
+  });
+
   it('is refused when any byte of it changed', () => {
     const frame = encodeFrame(aBlock());
     fc.assert(

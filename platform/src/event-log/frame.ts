@@ -22,8 +22,14 @@ const form = 1;
 const fixedBytes = 40;
 const kinds = ['events', 'dead_letters'] as const;
 
+/** The body is not copied where the block has room for the head before it. */
 export function encodeFrame(block: LogBlock): Buffer {
-  return Buffer.concat([encodeHead(block), block.body]);
+  const head = encodeHead(block);
+  const { body, headRoom = 0 } = block;
+  if (head.length > headRoom) return Buffer.concat([head, body]);
+  const frame = Buffer.from(body.buffer, body.byteOffset - head.length, head.length + body.length);
+  frame.set(head);
+  return frame;
 }
 
 /** All of a frame but its body, for stores that keep the body apart. Its checksum covers the body too. */

@@ -52,6 +52,7 @@ export async function openLmdbEventLog(options: LmdbEventLogOptions): Promise<Ev
 
   return {
     partitionCount: partitions,
+    copiesBlocks: true,
     async append(blocks) {
       if (blocks.length === 0) return;
       for (const { header } of blocks) assertPartition(header.partition, partitions);

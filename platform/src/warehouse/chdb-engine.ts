@@ -35,6 +35,8 @@ export function prepareEngine(dir: string, memoryBytes: number): EngineSetup {
       // As a ClickHouse server reads them; `clickhouse local` has defaults of its own.
       input_format_skip_unknown_fields: '1',
       implicit_select: '0',
+      // Cutting the body into chunks for several threads costs 1.3 of 12.7 µs CPU a row, and no core here is idle under load.
+      input_format_parallel_parsing: '0',
     },
   };
 }

@@ -41,10 +41,15 @@ const shapes = {
     projection: 'by_minute',
     period: 'toStartOfMinute(occurred_at)',
   },
-  'by quarter: country, kind': {
-    key: 'country, event_kind',
-    projection: 'by_quarter',
-    period: 'toStartOfFifteenMinutes(occurred_at)',
+  'by country: country, platform, kind': {
+    key: 'country, platform, event_kind',
+    projection: 'by_country',
+    period: 'toStartOfInterval(occurred_at, toIntervalMinute(30))',
+  },
+  'by country: day in a time zone, country': {
+    key: "toDate(toStartOfInterval(occurred_at, toIntervalMinute(30)), 'Asia/Kolkata') AS day, country",
+    projection: 'by_country',
+    period: 'toStartOfInterval(occurred_at, toIntervalMinute(30))',
   },
   'by quarter: day in a time zone, name': {
     key: "toDate(toStartOfFifteenMinutes(occurred_at), 'Asia/Kathmandu') AS day, event_name",
@@ -73,7 +78,7 @@ describe('the events table', () => {
   it.each(Object.entries(shapes))('answers from the projection, and as the rows do: %s', async (_name, shape) => {
     const names = shape.key.split(',').map((part) => part.trim());
     const keys = shape.key.startsWith("'all'") ? 'k' : names.map((part) => part.split(' AS ').at(-1)).join(', ');
-    const grouped = shape.key.includes('toDate(') ? 'day, event_name' : keys;
+    const grouped = shape.key.includes('toDate(') ? `day, ${names.at(-1)}` : keys;
     const sql = `SELECT ${shape.key}, revenue_currency, count() AS events, sum(revenue_amount) AS revenue
       FROM events
       WHERE tenant_id = {tenantId:String} AND app_id IN ['app_1'] AND environment = 'production'

@@ -134,7 +134,8 @@ async function readAnswer<R>(
   const record = await relational.client.idempotencyRecord.findUnique({
     where: { tenantId_key: { tenantId, key: idempotencyKey } },
   });
-  if (!record || record.expiresAt.getTime() <= nowMs) return null;
+  // The tenant is in the key already: the same wall a second time, in code.
+  if (record?.tenantId !== tenantId || record.expiresAt.getTime() <= nowMs) return null;
   if (record.operation !== command.operation || record.requestHash !== requestHash) {
     throw new CodedError('IDEMPOTENCY_CONFLICT', { details: { field: 'idempotencyKey' } });
   }

@@ -5,6 +5,7 @@ import {
   connectionOf,
   type IdReference,
   operationNow,
+  ownsCampaign,
   parsePage,
   parseTimeRange,
   refusePartner,
@@ -29,9 +30,12 @@ export interface InstallSchema {
   readonly Decision: TypeRef<StoredDecision>;
 }
 
-/** The install of an id, if it is stored and of an app of the caller; else NOT_FOUND, alike for unknown and foreign ids. */
+/**
+ * The install of an id, if it is stored and of an app of the caller; for a partner, if its decision in force names a campaign of
+ * theirs. Else NOT_FOUND, alike for unknown and foreign ids.
+ */
 export async function requireInstall(
-  { deps, installs }: Pick<InstallSchema, 'deps' | 'installs'>,
+  { deps, installs, decisions }: Pick<InstallSchema, 'deps' | 'installs' | 'decisions'>,
   context: SubgraphContext,
   id: string,
 ): Promise<InstallFacts> {
@@ -39,8 +43,12 @@ export async function requireInstall(
   const parts = parseInstallId(id);
   if (!parts) throw missing();
   const { appId } = requireApp(context, deps.directory, parts.appId);
-  const found = await installLoader(context, installs, appId, operationNow(context, deps.clock)).load(id);
+  const nowMs = operationNow(context, deps.clock);
+  const found = await installLoader(context, installs, appId, nowMs).load(id);
   if (!found) throw missing();
+  if (context.caller.partnerId == null) return found;
+  const inForce = (await decisionLoader(context, decisions, appId, nowMs).load(id)).at(-1);
+  if (!inForce?.campaignId || !ownsCampaign(context, deps.directory, inForce.campaignId)) throw missing();
   return found;
 }
 

@@ -1,5 +1,12 @@
 import { CodedError, type InstallVerdict, trimDecimal } from '@tributary/schema';
-import { type IdReference, requireApp, type SubgraphContext, type SubgraphKit, type TypeRef } from '../../src/kit.ts';
+import {
+  type IdReference,
+  ownCampaignIds,
+  requireApp,
+  type SubgraphContext,
+  type SubgraphKit,
+  type TypeRef,
+} from '../../src/kit.ts';
 import { parseStreamArgs, payloadsOf, type StreamPayload, streamArgs } from '../../src/stream-field.ts';
 import type { StreamHub } from '../../src/stream-hub.ts';
 import type { SubgraphDeps } from '../../src/types.ts';
@@ -105,7 +112,7 @@ function addInstallAttributed(schema: StreamSchema): void {
       },
       subscribe: (_root, { appId, campaignIds, verdicts, ...args }, context) => {
         const filter = {
-          campaignIds: listOf('campaignIds', campaignIds),
+          campaignIds: ownCampaignIds(context, schema.deps.directory, listOf('campaignIds', campaignIds)),
           verdicts: listOf('verdicts', verdicts as readonly InstallVerdict[] | null | undefined),
         };
         const read = (scope: { tenantId: string; appId: string; partnerId: string }, page: StreamPage) =>
@@ -189,7 +196,10 @@ function addConversion(schema: StreamSchema): void {
         ...streamArgs(t.arg),
       },
       subscribe: (_root, { appId, goalIds, campaignIds, ...args }, context) => {
-        const filter = { goalIds: listOf('goalIds', goalIds), campaignIds: listOf('campaignIds', campaignIds) };
+        const filter = {
+          goalIds: listOf('goalIds', goalIds),
+          campaignIds: ownCampaignIds(context, schema.deps.directory, listOf('campaignIds', campaignIds)),
+        };
         const read = (scope: { tenantId: string; appId: string; partnerId: string }, page: StreamPage) =>
           readConversions(schema.deps.warehouse, { ...scope, ...filter }, page);
         const name = 'conversions';

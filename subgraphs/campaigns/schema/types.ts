@@ -4,7 +4,7 @@ import type { Directory } from '@tributary/platform/directory';
 import type { LiveBus } from '@tributary/platform/live-bus';
 import type { Relational } from '@tributary/prisma/client';
 import { CodedError } from '@tributary/schema';
-import { requireScope, type SubgraphContext, type SubgraphKit } from '../../src/kit.ts';
+import { refusePartner, requireScope, type SubgraphContext, type SubgraphKit } from '../../src/kit.ts';
 import type {
   AdGroupRow,
   AppRow,
@@ -73,11 +73,6 @@ export type CampaignsTypes = ReturnType<typeof declareTypes>;
 /** One answer for what is unknown and what is somebody else's. */
 export function notFound(noun: string, id: string): CodedError {
   return new CodedError('NOT_FOUND', { message: `There is no ${noun} of that id.`, details: { id } });
-}
-
-/** Refuses (FORBIDDEN) a partner's key: that is its customer's own business. */
-export function refusePartner({ caller }: SubgraphContext): void {
-  if (caller.partnerId) throw new CodedError('FORBIDDEN', { message: 'A partner’s key may not see that.' });
 }
 
 /** `read:reports`, of the organisation itself. */

@@ -47,3 +47,12 @@ export function daysOf(fromMs: number, toMs: number, timezone: string): readonly
   }
   return days;
 }
+
+/** Whether days and hours of the zone begin at whole UTC half hours in the range; not so in Nepal or on the Chatham Islands. */
+export function isWholeHalfHours(
+  timezone: string,
+  { fromMs, toMs }: { readonly fromMs: number; readonly toMs: number },
+): boolean {
+  const minutesOf = new Intl.DateTimeFormat('en-GB', { timeZone: timezone, minute: 'numeric' });
+  return [fromMs, toMs].every((ms) => Number(minutesOf.format(Math.floor(ms / 3_600_000) * 3_600_000)) % 30 === 0);
+}

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { dayStart, daysOf } from './calendar.ts';
+import { dayStart, daysOf, isWholeHalfHours } from './calendar.ts';
 import { addDecimals, foldRows, keepShownRows, windowBounds } from './live.ts';
 import { bucketsOf, fillSeries } from './series.ts';
 import { sliceRange } from './slices.ts';
@@ -24,6 +24,19 @@ describe('days of a time zone', () => {
     expect(hours).toContain(23);
     const october = daysOf(utc('2026-10-24T00:00:00Z'), utc('2026-10-27T00:00:00Z'), 'Europe/Berlin');
     expect(october.slice(1).map((day, index) => (day.startMs - october[index]!.startMs) / 3_600_000)).toContain(25);
+  });
+
+  it.each([
+    ['UTC', true],
+    ['Asia/Kolkata', true],
+    ['America/St_Johns', true],
+    // Half an hour is what clocks change by here.
+    ['Australia/Lord_Howe', true],
+    ['Asia/Kathmandu', false],
+    ['Pacific/Chatham', false],
+  ])('begin at a half hour of UTC or not (%s: %s)', (zone, whole) => {
+    const range = { fromMs: utc('2026-03-01T10:20:00Z'), toMs: utc('2026-07-01T23:50:00Z') };
+    expect(isWholeHalfHours(zone, range)).toBe(whole);
   });
 
   it('cover the range without gap', () => {

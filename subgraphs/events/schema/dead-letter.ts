@@ -22,6 +22,7 @@ import {
 } from '../../src/kit.ts';
 import type { SubgraphDeps } from '../../src/types.ts';
 import {
+  type AppScope,
   createDeadLetterReader,
   type DeadLetterReader,
   type DeadLetterRow,
@@ -68,10 +69,11 @@ function parseNodeId(id: string): { readonly appId: string; readonly letterId: s
   return { appId: id.slice(0, Math.max(0, at)), letterId: id.slice(at + 1) };
 }
 
-/** The app, for those who run it: a partner's key never sees what was refused. */
-function requireOwner(context: SubgraphContext, deps: SubgraphDeps, appId: string) {
+/** What may be read of the app, by those who run it: a partner's key never sees what was refused. */
+function requireOwner(context: SubgraphContext, deps: SubgraphDeps, appId: string): AppScope {
   refusePartner(context);
-  return requireApp(context, deps.directory, appId);
+  const { tenantId } = requireApp(context, deps.directory, appId);
+  return { tenantId, appId, partnerId: context.caller.partnerId ?? '' };
 }
 
 function filterOf(context: SubgraphContext, deps: SubgraphDeps, { range, codes, stages }: FilterInput) {
@@ -184,9 +186,9 @@ function addQueries(
         ...connectionArgs(t.arg),
       },
       resolve: async (_root, { appId, filter, ...args }, context) => {
-        const { tenantId } = requireOwner(context, deps, appId);
+        const scope = requireOwner(context, deps, appId);
         const page = parsePage(args);
-        const rows = await reader.readPage({ tenantId, appId }, filterOf(context, deps, filter), page);
+        const rows = await reader.readPage(scope, filterOf(context, deps, filter), page);
         return connectionOf(
           rows.map((row) => ({ ...row, appId })),
           page,
@@ -202,8 +204,7 @@ function addQueries(
       args: { id: t.arg.id({ required: true, description: '`app:id`.' }) },
       resolve: async (_root, { id }, context) => {
         const { appId, letterId } = parseNodeId(id);
-        const { tenantId } = requireOwner(context, deps, appId);
-        const [row] = await reader.readByIds({ tenantId, appId }, [letterId]);
+        const [row] = await reader.readByIds(requireOwner(context, deps, appId), [letterId]);
         if (!row)
           throw new CodedError('NOT_FOUND', { message: 'There is no dead letter of that id.', details: { id } });
         return { ...row, appId };
@@ -315,8 +316,8 @@ async function replay(
   input: ReplayInput,
   context: SubgraphContext,
 ): Promise<ReplayAnswer> {
-  const { tenantId, appId } = requireOwner(context, deps, input.appId);
-  const scope = { tenantId, appId };
+  const scope = requireOwner(context, deps, input.appId);
+  const { appId } = scope;
   const { ids, filter, idempotencyKey } = input;
   if ((ids == null) === (filter == null)) refuse('ids', 'A replay takes ids or a filter.');
   if (ids && (ids.length < 1 || ids.length > maxIds)) refuse('ids', `ids takes 1…${maxIds}.`);

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { LiveBus } from '@tributary/platform/live-bus';
-import { CodedError, type ErrorCode, errorCatalogue, mayReadApp, reportLimits } from '@tributary/schema';
+import { CodedError, type ErrorCode, errorCatalogue, reportLimits } from '@tributary/schema';
 import {
   idempotencyKeyDescription,
+  isOwn,
   requireScope,
   type SubgraphContext,
   type SubgraphKit,
@@ -44,12 +45,15 @@ const tickMs = 2_000;
 async function requireJob({ store }: ExportSchema, context: SubgraphContext, id: string): Promise<ExportJob> {
   requireScope(context, 'read:reports');
   const { caller } = context;
-  const job = await store.read(caller.tenantId, id);
+  const job = await store.read(caller.tenantId, caller.partnerId ?? '', id);
   const own =
     job &&
-    job.plan.partnerId === (caller.partnerId ?? null) &&
-    job.plan.apps.every((app) => mayReadApp(caller, app.appId));
-  if (!job || !own) throw new CodedError('NOT_FOUND', { message: 'There is no export of that id.', details: { id } });
+    isOwn(context, {
+      tenantId: job.tenantId,
+      partnerId: job.plan.partnerId,
+      appIds: job.plan.apps.map(({ appId }) => appId),
+    });
+  if (!own) throw new CodedError('NOT_FOUND', { message: 'There is no export of that id.', details: { id } });
   return job;
 }
 
@@ -209,7 +213,7 @@ async function begin(
   if (!exporter) throw new CodedError('NOT_READY', { message: 'Exports are not run here.' });
   const jobId = `exp_${digest([tenantId, partnerId ?? null, keyId, idempotencyKey]).slice(0, 24)}`;
   const requestHash = digest([question, format]);
-  const before = await store.read(tenantId, jobId);
+  const before = await store.read(tenantId, partnerId ?? '', jobId);
   if (before && before.requestHash !== requestHash) throw new CodedError('IDEMPOTENCY_CONFLICT');
   if (before) return { job: before, repeated: true };
   const now = deps.clock.now();

@@ -1,5 +1,5 @@
 import { CodedError, eventKinds } from '@tributary/schema';
-import { type IdReference, requireApp, type SubgraphKit, type TypeRef } from '../../src/kit.ts';
+import { type IdReference, ownCampaignIds, requireApp, type SubgraphKit, type TypeRef } from '../../src/kit.ts';
 import { parseStreamArgs, payloadsOf, type StreamPayload, streamArgs } from '../../src/stream-field.ts';
 import type { StreamHub } from '../../src/stream-hub.ts';
 import { readHorizon } from '../../src/stream-settled.ts';
@@ -91,7 +91,10 @@ export function addLiveEvents(
       subscribe: (_root, { appId, filter, ...args }, context) => {
         const { tenantId } = requireApp(context, deps.directory, appId);
         const options = parseStreamArgs('events', appId, args, deps.clock.now());
-        const scope = { tenantId, appId, partnerId: context.caller.partnerId ?? '', filter: filterOf(filter) };
+        const asked = filterOf(filter);
+        const campaignIds = ownCampaignIds(context, deps.directory, asked.campaignIds);
+        const partnerId = context.caller.partnerId ?? '';
+        const scope = { tenantId, appId, partnerId, filter: { ...asked, campaignIds } };
         const batches = hub.subscribe<EventRow>(
           JSON.stringify(['events', scope]),
           {

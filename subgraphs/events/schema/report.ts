@@ -8,7 +8,9 @@ import {
 } from '@tributary/schema';
 import {
   type ConnectionPageInfo,
+  nobodysId,
   operationNow,
+  ownCampaignIds,
   requireApp,
   type SubgraphContext,
   type SubgraphKit,
@@ -67,6 +69,19 @@ function filterOf({ dimension, in: values, notIn }: FilterInput) {
   return { dimension, values: values ?? notIn ?? [], exclude: values == null };
 }
 
+/** What a partner may filter by: its own campaigns and itself. */
+function ownFilter(
+  context: SubgraphContext,
+  { directory }: Pick<SubgraphDeps, 'directory'>,
+  filter: ReturnType<typeof filterOf>,
+) {
+  const { partnerId } = context.caller;
+  if (partnerId == null || filter.exclude) return filter;
+  if (filter.dimension === 'CAMPAIGN') return { ...filter, values: ownCampaignIds(context, directory, filter.values) };
+  if (filter.dimension !== 'PARTNER') return filter;
+  return { ...filter, values: filter.values.map((id) => (id === partnerId ? id : nobodysId)) };
+}
+
 /**
  * The checked plan of what is asked, within the caller's apps, partner and rate plan. Throws NOT_FOUND for foreign apps,
  * BAD_USER_INPUT and RANGE_TOO_LARGE.
@@ -88,7 +103,7 @@ export function reportPlanOf(
       apps: apps.map(({ appId, timezone, currency }) => ({ appId, timezone, currency })),
       metrics: question.metrics,
       dimensions: question.dimensions,
-      filters: question.filters.map(filterOf),
+      filters: question.filters.map((filter) => ownFilter(context, deps, filterOf(filter))),
       range: range ?? reportRangeOf(question.range, nowMs),
       grain: question.grain ?? null,
       orderBy: question.orderBy.map(orderOf),

@@ -72,9 +72,9 @@ export function addInstall(kit: SubgraphKit, deps: SubgraphDeps, reader: Install
     const parts = parseInstallId(id);
     if (!parts) throw new CodedError('NOT_FOUND', { message: 'There is no install of that id.', details: { id } });
     const { appId } = requireApp(context, deps.directory, parts.appId);
-    return installLoader(context, reader, { appId, model, horizonDays, nowMs: operationNow(context, deps.clock) }).load(
-      id,
-    );
+    const { directory, clock } = deps;
+    const nowMs = operationNow(context, clock);
+    return installLoader(context, { reader, directory }, { appId, model, horizonDays, nowMs }).load(id);
   };
   const Install = builder.objectRef<IdReference>('Install');
   Install.implement({

@@ -1,10 +1,3 @@
-/**
- * Moving short pieces of bytes: a call into the runtime costs as much as fifty of them, and a loop over bytes four times one
- * over words. Pieces may be written up to three bytes beyond their end, where the next one is written over it: every target
- * has room for that.
- */
-const fewBytes = 96;
-
 /** Bytes with a view for reading and writing words at any place. */
 export interface Words {
   readonly bytes: Buffer;
@@ -13,42 +6,6 @@ export interface Words {
 
 export function wordsOf(bytes: Buffer): Words {
   return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) };
-}
-
-/** A text that is written often: as words, the last one filled up. */
-export interface Piece {
-  readonly length: number;
-  readonly words: Int32Array;
-  readonly bytes: Buffer;
-}
-
-export function pieceOf(text: string): Piece {
-  const bytes = Buffer.from(text, 'utf8');
-  const words = new Int32Array(Math.ceil(bytes.length / 4));
-  const padded = Buffer.alloc(words.length * 4);
-  bytes.copy(padded);
-  for (let index = 0; index < words.length; index += 1) words[index] = padded.readInt32LE(index * 4);
-  return { length: bytes.length, words, bytes };
-}
-
-/** Writes a piece; returns the place behind it. */
-export function put({ words, length, bytes }: Piece, target: Words, at: number): number {
-  if (length > fewBytes) bytes.copy(target.bytes, at);
-  else for (let index = 0; index < words.length; index += 1) target.view.setInt32(at + index * 4, words[index]!, true);
-  return at + length;
-}
-
-/** Copies from `start` to `end`; returns the place behind it. */
-export function copy(source: Words, start: number, end: number, target: Words, at: number): number {
-  const length = end - start;
-  if (length > fewBytes) {
-    source.bytes.copy(target.bytes, at, start, end);
-    return at + length;
-  }
-  let done = 0;
-  for (; done + 4 <= length; done += 4) target.view.setInt32(at + done, source.view.getInt32(start + done, true), true);
-  for (; done < length; done += 1) target.bytes[at + done] = source.bytes[start + done]!;
-  return at + length;
 }
 
 /** Writes a whole number in decimal; returns the place behind it. */

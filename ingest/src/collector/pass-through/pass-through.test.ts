@@ -1,12 +1,39 @@
 import fc from 'fast-check';
 import { buildBlocks } from '../blocks.ts';
 import { textFields } from '../client-fields.ts';
-import { aDirectory, anApp, anEvent, aRequest, aSnapshot, linesOf, now, secretKey } from '../collector.testing.ts';
+import {
+  aDirectory,
+  anApp,
+  anEvent,
+  aRequest,
+  aSnapshot,
+  linesOf,
+  now,
+  secretKey,
+  writeKey,
+} from '../collector.testing.ts';
 import { type CollectorOutcome, type CollectorRequest, createCollectorCore } from '../core.ts';
+import { createEnrichment } from '../enrich/enrichment.ts';
 import { createPassThrough, type PassThrough } from './pass-through.ts';
+
+const geo = {
+  find: (address: string) =>
+    address === '203.0.113.77'
+      ? null
+      : { country: 'DE', region: 'Thüringen', city: address === '192.0.2.1' ? 'Jena' : null },
+  source: 'test',
+  builtAt: new Date(0),
+};
+const agents = [
+  null,
+  'okhttp/4',
+  'Mozilla/5.0 (iPhone; CPU iPhone OS 19_1 like Mac OS X) AppleWebKit/605.1.15 Safari/604.1',
+  'Dalvik/2.1.0 (Linux; U; Android 14; Pixel 8 Pro Build/UQ1A.240205.004)',
+];
 
 /** Both ways over one directory; the short one counts what it took. */
 function bothWays(snapshot = aSnapshot()) {
+  const enrichment = createEnrichment({ geo });
   const directory = aDirectory(snapshot);
   const passThrough = createPassThrough();
   let passed = 0;
@@ -15,8 +42,8 @@ function bothWays(snapshot = aSnapshot()) {
     if (result !== null) passed += 1;
     return result;
   };
-  const long = createCollectorCore({ directory, passThrough: null });
-  const short = createCollectorCore({ directory, passThrough: counting });
+  const long = createCollectorCore({ directory, enrichment, passThrough: null });
+  const short = createCollectorCore({ directory, enrichment, passThrough: counting });
   return {
     passed: () => passed,
     long: (request: CollectorRequest) => seen(long.handle(request)),
@@ -104,6 +131,10 @@ const event = fc
       anonymous_id: fc.oneof({ weight: 9, arbitrary: fc.uuid() }, { weight: 1, arbitrary: scalar }),
       occurred_at: fc.oneof(
         { weight: 9, arbitrary: fc.integer({ min: now - 40 * 86_400_000, max: now + 7_200_000 }) },
+        {
+          weight: 3,
+          arbitrary: fc.stringMatching(/^20(24|26|25)-[01]\d-[0-3]\dT[0-2]\d:[0-6]\d:[0-5]\d(\.\d{1,4})?Z$/),
+        },
         { weight: 1, arbitrary: scalar },
       ),
       properties: fc.oneof(
@@ -138,7 +169,10 @@ const cleanEvent = fc
       event_name: fc.constantFrom('purchase', 'level_complete', 'install', 'Ünï', 'toString'),
       event_id: fc.oneof(fc.uuid(), cleanText),
       anonymous_id: fc.uuid(),
-      occurred_at: fc.integer({ min: now - 20 * 86_400_000, max: now + 3_000_000 }),
+      occurred_at: fc.oneof(
+        fc.integer({ min: now - 20 * 86_400_000, max: now + 3_000_000 }),
+        fc.integer({ min: now - 20 * 86_400_000, max: now + 3_000_000 }).map((ms) => new Date(ms).toISOString()),
+      ),
       sent_at: fc.integer({ min: now - 60_000, max: now + 60_000 }),
       country: fc.constantFrom('DE', 'us'),
       revenue_amount: fc.oneof(fc.constantFrom('4.99', '0.5', '-3', '1.10'), cleanNumber),
@@ -180,13 +214,17 @@ describe('clean native events', () => {
       fc.property(
         body,
         written,
-        fc.constantFrom(undefined, `Bearer ${secretKey}`),
-        (value, { indent, bom, twice }, authorization) => {
+        fc.record({
+          authorization: fc.constantFrom(`Bearer ${writeKey}`, `Bearer ${secretKey}`),
+          remoteAddress: fc.constantFrom('203.0.113.77', '192.0.2.1', '2001:db8::1', null),
+          userAgent: fc.constantFrom(...agents),
+        }),
+        (value, { indent, bom, twice }, sender) => {
           let json = JSON.stringify(value, null, indent);
           // A name said twice: the last one wins.
           if (twice) json = json.replace('"event_name"', '"locale":"de","event_name"');
           if (bom) json = `\ufeff${json}`;
-          const request = aRequest(json, authorization === undefined ? {} : { authorization });
+          const request = aRequest(json, sender);
           expect(ways.short(request)).toEqual(ways.long(request));
         },
       ),
@@ -246,6 +284,27 @@ describe('clean native events', () => {
     const request = aRequest(anEvent(overrides));
     expect(ways.short(request)).toEqual(ways.long(request));
     expect(ways.passed()).toBe(0);
+  });
+
+  it('may be many, short ones and long ones', () => {
+    const ways = bothWays();
+    const short = Array.from({ length: 2_000 }, (_, index) => ({
+      event_name: 'e',
+      event_id: `${index}`,
+      user_id: 'u',
+    }));
+    const long = Array.from({ length: 12 }, (_, index) =>
+      anEvent({
+        event_id: `${index}`,
+        properties: { text: '{":'.replace('"', '').repeat(40_000), list: Array(50).fill('x') },
+      }),
+    );
+    for (const batch of [short, long, short.slice(0, 300)])
+      expect(ways.short(aRequest({ batch }))).toEqual(ways.long(aRequest({ batch })));
+    expect(ways.passed()).toBe(3);
+    const tooMany = aRequest([...short, anEvent()]);
+    expect(ways.short(tooMany)).toEqual(ways.long(tooMany));
+    expect(ways.passed()).toBe(3);
   });
 
   it('go the long way where the app filters, hashes or asks for consent', () => {

@@ -1,15 +1,16 @@
 import { isUtf8 } from 'node:buffer';
-import { limits } from '@tributary/schema';
-import { lineFrameOf } from '../canonical.ts';
-import { slots } from '../client-fields.ts';
+import { dedupeKeyOf } from '@tributary/schema';
+import { type LineFrame, lineFrameOf } from '../canonical.ts';
 import type { Origin, PendingLine } from '../draft.ts';
-import { wordsOf } from './bytes.ts';
-import { createLineWriter, type LineContext, lineContextOf, lineOverheadBytes } from './line-writer.ts';
-import { createEventScanner, skipBlanks } from './scan-event.ts';
+import type { AgentFacts } from '../enrich/agent-facts.ts';
+import { memberOf } from '../enrich/enrichment.ts';
+import type { Hash } from '../hash-bytes.ts';
+import { createLineCore, type LineCore } from './line-core.ts';
+import type { StagedLines } from './staged-lines.ts';
 
 /** A body whose events were all clean. */
 export interface PassedThrough {
-  readonly lines: readonly PendingLine[];
+  readonly lines: StagedLines;
   readonly single: boolean;
   /** The ids as JSON. */
   readonly eventIds: string;
@@ -22,127 +23,119 @@ export interface PassedThrough {
  */
 export type PassThrough = (body: Uint8Array, origin: Origin) => PassedThrough | null;
 
-/** Beyond it, the bounds of single events would have to be looked at. */
-const maxEventBytes = 131_072;
-const slabBytes = 65_536;
-const backslash = 0x5c;
-const quote = 0x22;
-const bracket = 0x5b;
-const bracketEnd = 0x5d;
-const brace = 0x7b;
-const comma = 0x2c;
+/** Of a larger body the lines would need more memory than a worker should hold for good. */
+const maxBodyBytes = 2_097_152;
+/** Lines are about twice as long as their events; short events' more, and then there is more room after the first try. */
+const expectedGrowth = 3;
+const mostGrowth = 24;
+const leastRoom = 16_384;
+/** What may be read behind a text, and written behind a target. */
+const spareBytes = 64;
+const noRoom = -1;
+/** Bits of the survey. */
+const beyondAscii = 1;
+const backslash = 2;
 
-const batchHead =
-  /^[ \t\r\n]*\{[ \t\r\n]*(?:"sent_at"[ \t\r\n]*:[ \t\r\n]*([1-9]\d{8,14}|"[^"]{1,40}")[ \t\r\n]*,[ \t\r\n]*)?"batch"[ \t\r\n]*:[ \t\r\n]*\[/;
-const batchTail =
-  /^\][ \t\r\n]*(?:,[ \t\r\n]*"sent_at"[ \t\r\n]*:[ \t\r\n]*([1-9]\d{8,14}|"[^"]{1,40}")[ \t\r\n]*)?\}[ \t\r\n]*$/;
-const longestHead = 200;
-
-/** Where a body's events stand. */
-interface Extent {
-  readonly start: number;
-  /** Where the last event ends, blanks apart. */
-  readonly end: number;
-  readonly single: boolean;
-  readonly sentAt: unknown;
-}
-
-/** (Over 50 lines: short functions over the memory that the lines of many bodies share.) */
+/** (Over 50 lines: short functions over one instance of the module.) */
 export function createPassThrough(): PassThrough {
-  const scanner = createEventScanner();
-  const writer = createLineWriter();
-  let slab = wordsOf(Buffer.allocUnsafe(slabBytes));
-  let free = 0;
-  let ids = Buffer.allocUnsafe(slabBytes);
-  let idsEnd = 0;
+  const core = createLineCore();
+  let turn = 0;
 
-  function putId(body: Buffer): void {
-    const start = scanner.starts[slots.event_id]!;
-    const end = scanner.ends[slots.event_id]!;
-    if (ids.length - idsEnd < end - start + 3) ids = Buffer.concat([ids.subarray(0, idsEnd)], ids.length * 2);
-    ids[idsEnd] = quote;
-    idsEnd += 1 + body.copy(ids, idsEnd + 1, start, end);
-    ids[idsEnd] = quote;
-    ids[idsEnd + 1] = comma;
-    idsEnd += 2;
-  }
+  const stagedLines = ({ tenantId, appId }: Origin['app'], length: number, at: number): StagedLines => {
+    const own = turn;
+    const staged = () => {
+      if (own !== turn) throw new Error('lines were used after the next request was taken');
+      return { core, at };
+    };
+    const lines = { tenantId, appId, length, bytes: endOf(core, length - 1), staged };
+    return { ...lines, lasting: () => lastingLines(lines) };
+  };
 
-  /** Adds the lines of all events to `lines`; false at the first that is not for the short way. */
-  function takeEvents(
-    body: Buffer,
-    { start, end, single }: Extent,
-    context: LineContext,
-    lines: PendingLine[],
-  ): boolean {
-    const words = wordsOf(body);
-    let at = skipBlanks(body, start, end);
-    for (;;) {
-      if (body[at] !== brace || lines.length === limits.batchEvents) return false;
-      const after = scanner.scan(body, at, end);
-      if (after < 0 || after - at > maxEventBytes) return false;
-      const room = context.prefix.length + context.wholePlace.length + (after - at) * 2 + lineOverheadBytes;
-      if (slab.bytes.length - free < room) {
-        slab = wordsOf(Buffer.allocUnsafe(Math.max(slabBytes, room)));
-        free = 0;
-      }
-      const line = writer.write(scanner, words, context, slab, free);
-      if (line === null) return false;
-      lines.push(line);
-      putId(body);
-      free = line.end;
-      at = skipBlanks(body, after, end);
-      if (at === end) return true;
-      if (single || body[at] !== comma) return false;
-      at = skipBlanks(body, at + 1, end);
+  /** Where a body of so many bytes has its lines, aligned. */
+  const targetFor = (bodyBytes: number) => (core.at.free + bodyBytes + spareBytes + 15) & ~15;
+
+  const takeBody = (body: Uint8Array, frame: LineFrame): number => {
+    const { receivedAt } = frame.origin;
+    const at = core.at.free;
+    const target = targetFor(body.length);
+    for (let growth = expectedGrowth; growth <= mostGrowth; growth *= 2) {
+      const end = target + body.length * growth + leastRoom;
+      core.grow(end + body.length * 2 + spareBytes);
+      const backfill = frame.mayBackfill ? 1 : 0;
+      const count = core.run.takeBody(at, body.length, target, end, end, receivedAt, backfill);
+      if (count !== noRoom) return count;
     }
-  }
+    return 0;
+  };
 
-  return (bytes, origin) => {
-    const body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    if (body.length === 0 || body.includes(backslash) || !isUtf8(body)) return null;
-    const extent = extentOf(body);
-    if (extent === null) return null;
-    const frame = lineFrameOf(origin, { sentAt: extent.sentAt, unescaped: true, ascii: false });
-    if (frame.isPrivate || frame.policy.filter !== null || frame.agent.whole.length > 400) return null;
-    const context = lineContextOf(frame);
-    const lines: PendingLine[] = [];
-    const from = free;
-    const before = slab;
-    idsEnd = 0;
-    if (!takeEvents(body, extent, context, lines)) {
-      // What was written for nothing is written over.
-      if (slab === before) free = from;
-      return null;
-    }
-    return { lines, single: extent.single, eventIds: `[${ids.toString('utf8', 0, idsEnd - 1)}]` };
+  return (body, origin) => {
+    if (body.length === 0 || body.length > maxBodyBytes) return null;
+    turn += 1;
+    core.grow(targetFor(body.length));
+    core.memory.bytes.set(body, core.at.free);
+    const survey = core.run.survey(core.at.free, body.length);
+    if ((survey & backslash) !== 0 || ((survey & beyondAscii) !== 0 && !isUtf8(body))) return null;
+    const frame = lineFrameOf(origin, { sentAt: undefined, unescaped: true, ascii: false });
+    if (frame.isPrivate || frame.policy.filter !== null || !setContext(core, frame)) return null;
+    const count = takeBody(body, frame);
+    if (count === 0) return null;
+    const idsAt = core.at.ids;
+    const idsEnd = idsAt + core.run.idsLength() - 1;
+    const encoding = (survey & beyondAscii) === 0 ? 'latin1' : 'utf8';
+    return {
+      lines: stagedLines(origin.app, count, targetFor(body.length)),
+      single: core.run.wasSingle() === 1,
+      eventIds: `[${core.memory.bytes.toString(encoding, idsAt, idsEnd)}]`,
+    };
   };
 }
 
-function extentOf(body: Buffer): Extent | null {
-  const first = skipBlanks(body, 0, body.length);
-  if (body[first] === bracket) {
-    const end = body.lastIndexOf(bracketEnd);
-    if (skipBlanks(body, end + 1, body.length) !== body.length) return null;
-    return { start: first + 1, end: trimmed(body, end), single: false, sentAt: undefined };
-  }
-  const head = batchHead.exec(body.toString('latin1', 0, Math.min(longestHead, body.length)));
-  if (head === null) return { start: first, end: trimmed(body, body.length), single: true, sentAt: undefined };
-  const close = body.lastIndexOf(bracketEnd);
-  if (close < 0 || body.length - close > longestHead) return null;
-  const tail = batchTail.exec(body.toString('utf8', close, body.length));
-  if (tail === null || (head[1] !== undefined && tail[1] !== undefined)) return null;
-  const sentAt = head[1] ?? tail[1];
-  return {
-    start: head[0].length,
-    end: trimmed(body, close),
-    single: false,
-    sentAt: sentAt === undefined ? undefined : JSON.parse(sentAt),
-  };
+/** What all lines of a body share; false when one of it is longer than the module holds. */
+function setContext(core: LineCore, { origin, opening, ip, userAgent, place, agent }: LineFrame): boolean {
+  const { app, sourceFormat } = origin;
+  return (
+    core.setText('prefix', opening + ip + userAgent) &&
+    core.setText('wholePlace', place.whole) &&
+    core.setText('countryPlace', place.country) &&
+    core.setText('agentWhole', agent.whole) &&
+    (agent.whole === '' || setAgentParts(core, agent.facts)) &&
+    core.setText('currency', app.currency) &&
+    core.setText('dedupeKey', dedupeKeyOf(app.appId, sourceFormat, ''))
+  );
 }
 
-/** `end` without the blanks before it. */
-function trimmed(body: Buffer, end: number): number {
-  let at = end;
-  while (at > 0 && skipBlanks(body, at - 1, at) === at) at -= 1;
-  return at;
+function setAgentParts(core: LineCore, { platform, osVersion, deviceModel }: AgentFacts): boolean {
+  return (
+    core.setText('agentPlatform', memberOf('platform', platform)) &&
+    core.setText('agentVersion', memberOf('os_version', osVersion)) &&
+    core.setText('agentModel', memberOf('device_model', deviceModel)) &&
+    core.setText('agentName', platform ?? '')
+  );
+}
+
+/** Of each line: where it ends behind the first one's start, its minute, both hashes. */
+const wordsOfLine = 6;
+
+function endOf({ memory, at }: LineCore, index: number): number {
+  return memory.words[at.lines / 4 + index * wordsOfLine]!;
+}
+
+function lastingLines({ staged, tenantId, appId, length, bytes }: Omit<StagedLines, 'lasting'>): PendingLine[] {
+  const { core, at } = staged();
+  const { words } = core.memory;
+  const copied = Buffer.from(core.memory.bytes.subarray(at, at + bytes));
+  const hashAt = (place: number): Hash => ({ low: words[place]!, high: words[place + 1]! });
+  return Array.from({ length }, (_, index) => {
+    const line = core.at.lines / 4 + index * wordsOfLine;
+    return {
+      tenantId,
+      appId,
+      bytes: copied,
+      start: index === 0 ? 0 : endOf(core, index - 1),
+      end: endOf(core, index),
+      dedupeHash: hashAt(line + 2),
+      payloadHash: hashAt(line + 4),
+      minute: words[line + 1]! * 60_000,
+    };
+  });
 }

@@ -8,7 +8,14 @@ const record = (offset: number, events = 2): LogRecord => ({
   partition: 0,
   offset: BigInt(offset),
 });
-const limits = { maxBatchBytes: 1e6, maxBatchRows: 10, maxBatchBlocks: 4, lingerMs: 100 };
+const limits = {
+  maxBatchBytes: 1e6,
+  maxBatchRows: 10,
+  maxBatchBlocks: 4,
+  lingerMs: 100,
+  steadyLingerMs: 400,
+  steadyRows: 6,
+};
 
 /** Each read gives the next list and takes the time it was asked to wait when it is empty, else `tookMs`. */
 function aGatherer(
@@ -48,6 +55,15 @@ describe('createGatherer', () => {
     const { gatherer, now } = aGatherer([[record(0)], [record(1)]]);
     expect(offsetsOf(await gatherer.gather(() => false))).toEqual([0, 1]);
     expect(now()).toBe(limits.lingerMs);
+  });
+
+  it.each([
+    ['few', 2, limits.lingerMs],
+    ['many', 6, limits.steadyLingerMs],
+  ])('waits longer for company when much has come: %s', async (_, events, waitedMs) => {
+    const { gatherer, now } = aGatherer([[record(0, events)]]);
+    expect(offsetsOf(await gatherer.gather(() => false))).toEqual([0]);
+    expect(now()).toBe(waitedMs);
   });
 
   it('returns at once what is full, and keeps the rest for the next batch', async () => {

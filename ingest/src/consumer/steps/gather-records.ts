@@ -8,7 +8,7 @@ export interface Gatherer {
   /**
    * The next batch's records; empty when none came for a while or the consumer is stopping. While `isBusy()` (a batch is
    * being stored) it goes on collecting to the limits, so that batches grow with the load by themselves; else it waits
-   * `lingerMs` for company of the first. Rejects only when stopped.
+   * `lingerMs` for company of the first, and `steadyLingerMs` when `steadyRows` have come by then. Rejects only when stopped.
    */
   gather(isBusy: () => boolean): Promise<readonly LogRecord[]>;
   /** Forgets what was read and not yet returned. */
@@ -21,7 +21,10 @@ export interface GathererDeps {
   readonly reader: Pick<LogReader, 'next'>;
   readonly clock: Clock;
   readonly persistence: Persistence;
-  readonly settings: Pick<ConsumerSettings, 'maxBatchBytes' | 'maxBatchRows' | 'maxBatchBlocks' | 'lingerMs'>;
+  readonly settings: Pick<
+    ConsumerSettings,
+    'maxBatchBytes' | 'maxBatchRows' | 'maxBatchBlocks' | 'lingerMs' | 'steadyLingerMs' | 'steadyRows'
+  >;
   readonly isStopping: () => boolean;
 }
 
@@ -30,7 +33,7 @@ const idleWaitMs = 200;
 const busyWaitMs = 5;
 
 export function createGatherer({ reader, clock, persistence, settings, isStopping }: GathererDeps): Gatherer {
-  const { maxBatchBytes, maxBatchRows, maxBatchBlocks, lingerMs } = settings;
+  const { maxBatchBytes, maxBatchRows, maxBatchBlocks, lingerMs, steadyLingerMs, steadyRows } = settings;
   /** Read, but over the limits of the batch it was read for. */
   let held: LogRecord[] = [];
   /** Of the batch being gathered. */
@@ -71,8 +74,9 @@ export function createGatherer({ reader, clock, persistence, settings, isStoppin
       while (!isStopping()) {
         const ageMs = batch.length === 0 ? 0 : clock.now() - firstAt;
         const busy = isBusy();
-        if (batch.length > 0 && !busy && ageMs >= lingerMs) break;
-        await readMore(batch.length === 0 ? idleWaitMs : busy ? busyWaitMs : Math.max(1, lingerMs - ageMs));
+        const untilMs = ageMs >= lingerMs && rows >= steadyRows ? Math.max(lingerMs, steadyLingerMs) : lingerMs;
+        if (batch.length > 0 && !busy && ageMs >= untilMs) break;
+        await readMore(batch.length === 0 ? idleWaitMs : busy ? busyWaitMs : Math.max(1, untilMs - ageMs));
         if (!fill()) break;
         if (batch.length === 0) break;
       }

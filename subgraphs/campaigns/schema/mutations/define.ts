@@ -2,6 +2,7 @@ import { type Command, runCommand } from '@tributary/prisma/commands';
 import type { Scope } from '@tributary/schema';
 import {
   idempotencyKeyDescription,
+  refusePartner,
   requireScope,
   type SubgraphBuilder,
   type SubgraphContext,
@@ -13,7 +14,7 @@ import {
   userErrorType,
 } from '../../../src/kit.ts';
 import type { CampaignsEnums } from '../enums.ts';
-import { type CampaignsTypes, refusePartner, type SchemaDeps } from '../types.ts';
+import type { CampaignsTypes, SchemaDeps } from '../types.ts';
 
 /** What a mutation answers: what came of it, or why nothing did. */
 export interface MutationPayload<R> {
