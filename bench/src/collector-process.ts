@@ -35,9 +35,7 @@ export async function startCollectorServer(
     {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       // As the workers of the role are started.
-      ...(runtime === 'bun'
-        ? { execPath: bunPath(), execArgv: [] }
-        : { execArgv: ['--max-semi-space-size=8', '--heap-growing-percent=60'] }),
+      ...(runtime === 'bun' ? { execPath: bunPath(), execArgv: [] } : { execArgv: ['--max-semi-space-size=8'] }),
     },
   );
   if (pinned && child.pid) execFileSync('taskset', ['-acp', '0', String(child.pid)], { stdio: 'ignore' });

@@ -8,6 +8,7 @@ import type { Directory } from '@tributary/platform/directory';
 import type { LiveBus } from '@tributary/platform/live-bus';
 import type { Logger } from '@tributary/platform/logger';
 import type { Metrics } from '@tributary/platform/metrics';
+import { keepRequestsYoung } from '@tributary/platform/young-requests';
 import { type Caller, CodedError, type Config } from '@tributary/schema';
 import type { FormattedExecutionResult } from 'graphql';
 import { explorerRoutes } from './explorer/explorer.ts';
@@ -190,6 +191,7 @@ export async function createGateway(deps: GatewayDeps): Promise<Gateway> {
 
   return {
     async listen() {
+      keepRequestsYoung();
       const url = await listenOn(server, deps.config.host, deps.config.ports.gateway);
       await loadGraph(deps, graphs, source);
       logger.info({ url, graph: graphs.of(null) !== null }, 'the gateway listens');

@@ -208,7 +208,10 @@ function refuseUnfit({ kind, error }: PreparedOperation, { streaming, readOnly }
 async function runCharged(deps: OperationsDeps, asked: Asked): Promise<OperationAnswer> {
   const { resolved, principal, options } = asked;
   const charge = await deps.limiter.charge(principal, resolved.requested);
-  const result = await execute(deps, asked, options.signal());
+  const result = await execute(deps, asked, options.signal()).finally(() => {
+    // Given up half-way it may have changed something all the same.
+    if (resolved.operation.kind === OperationTypeNode.MUTATION) deps.freshness.changed(principal.tenantId);
+  });
   const cost = charge.settle(resolved.operation.cost.actual(result.data, resolved.variables));
   return { kind: 'result', result: formatted(result, options.requestId), cost };
 }

@@ -3,7 +3,15 @@ import DataloaderPlugin from '@pothos/plugin-dataloader';
 import DirectivePlugin from '@pothos/plugin-directives';
 import FederationPlugin from '@pothos/plugin-federation';
 import { CodedError, decimalPattern, type Money, trimDecimal } from '@tributary/schema';
-import { GraphQLScalarType, Kind, type ValueNode } from 'graphql';
+import {
+  DirectiveLocation,
+  GraphQLBoolean,
+  GraphQLDirective,
+  GraphQLInt,
+  GraphQLScalarType,
+  Kind,
+  type ValueNode,
+} from 'graphql';
 import type { SubgraphContext } from './types.ts';
 
 /** The Pothos types that every subgraph's builder is made with. */
@@ -20,7 +28,27 @@ export interface SubgraphSchemaTypes {
     Decimal: { Input: string; Output: string };
     JSON: { Input: unknown; Output: unknown };
   };
+  Directives: {
+    cacheControl: { locations: 'FIELD_DEFINITION' | 'OBJECT'; args: { maxAge?: number; inheritMaxAge?: boolean } };
+  };
 }
+
+/**
+ * What the gateway may keep. Not for what holds cursors: those are a key's own, and kept answers are shared by keys of equal rights.
+ */
+export const cacheControl = new GraphQLDirective({
+  name: 'cacheControl',
+  description: 'How long an answer may be kept; it is made anew at once when the app has new data.',
+  locations: [DirectiveLocation.FIELD_DEFINITION, DirectiveLocation.OBJECT],
+  args: {
+    maxAge: { type: GraphQLInt, description: 'Seconds.' },
+    inheritMaxAge: { type: GraphQLBoolean, description: 'As long as the field above.' },
+  },
+});
+/** Of a type that is only ever part of what has an age. */
+export const keptAsParent = { cacheControl: { inheritMaxAge: true } } as const;
+/** Of a root field, in seconds: how late anything may be seen that no message tells of. */
+export const keptBriefly = { cacheControl: { maxAge: 10 } } as const;
 
 /** `input TimeRange` as it arrives; `parseTimeRange` makes bounds of it. */
 export interface TimeRangeInput {
@@ -140,6 +168,7 @@ function addSharedTypes(builder: SubgraphBuilder) {
   builder.addScalarType('JSON', jsonScalar);
   const Money = builder.objectRef<Money>('Money').implement({
     shareable: true,
+    directives: keptAsParent,
     description: 'An amount of money.',
     fields: (t) => ({
       amount: t.expose('amount', { type: 'Decimal', description: 'In units of the currency, not cents.' }),

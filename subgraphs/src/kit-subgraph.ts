@@ -1,10 +1,10 @@
 import { printSubgraphSchema } from '@apollo/subgraph';
 import { type Caller, CodedError, parseCaller, type SubgraphName } from '@tributary/schema';
-import { type DocumentNode, Kind, parse } from 'graphql';
+import { type DocumentNode, Kind, parse, specifiedDirectives } from 'graphql';
 import { createYoga, type Plugin } from 'graphql-yoga';
 import type { Logger } from 'pino';
 import { createLoaderRegistry } from './kit-access.ts';
-import type { SubgraphBuilder } from './kit-builder.ts';
+import { cacheControl, type SubgraphBuilder } from './kit-builder.ts';
 import { toPublicError, toRequestError } from './kit-errors.ts';
 import type { Subgraph, SubgraphContext, SubgraphDeps } from './types.ts';
 
@@ -92,7 +92,7 @@ function createHttp(
  */
 export function defineSubgraph(definition: SubgraphDefinition): Subgraph {
   const { name, builder, deps } = definition;
-  const schema = builder.toSubGraphSchema({ linkUrl });
+  const schema = builder.toSubGraphSchema({ linkUrl, directives: [...specifiedDirectives, cacheControl] });
   const createContext: Subgraph['createContext'] = ({ callerToken, signal }) => {
     const caller = parseCaller(callerToken, deps.signingSecret, deps.clock.now());
     if (!caller)

@@ -15,7 +15,7 @@ import type { Warehouse } from '@tributary/platform/warehouse';
 import type { WarehouseStreams } from '@tributary/platform/warehouse/stream';
 import type { Relational } from '@tributary/prisma/client';
 import { parseCaller, signCaller } from '@tributary/schema';
-import { Kind, parse, print, visit } from 'graphql';
+import { type ConstDirectiveNode, Kind, parse, print, visit } from 'graphql';
 
 export interface Walls {
   readonly gateway: boolean;
@@ -112,15 +112,19 @@ function keptByAll(sdl: string): string {
   };
   const kept = directives('@cacheControl(maxAge: 60)');
   const inherited = directives('@cacheControl(inheritMaxAge: true)');
+  const withHint = (own: readonly ConstDirectiveNode[] = [], hint: readonly ConstDirectiveNode[]) => [
+    ...own.filter(({ name }) => name.value !== 'cacheControl'),
+    ...hint,
+  ];
   const document = visit(parse(sdl), {
     [Kind.OBJECT_TYPE_DEFINITION]: (node) => ({
       ...node,
       ...(node.name.value === 'Query'
-        ? { fields: node.fields?.map((field) => ({ ...field, directives: [...(field.directives ?? []), ...kept] })) }
-        : { directives: [...(node.directives ?? []), ...inherited] }),
+        ? { fields: node.fields?.map((field) => ({ ...field, directives: withHint(field.directives, kept) })) }
+        : { directives: withHint(node.directives, inherited) }),
     }),
   });
-  return `directive @cacheControl(maxAge: Int, inheritMaxAge: Boolean) on FIELD_DEFINITION | OBJECT\n${print(document)}`;
+  return print(document);
 }
 
 /** The shared cache, apart for each setting. */

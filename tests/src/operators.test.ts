@@ -134,6 +134,39 @@ describe('an operator', () => {
     await until(async () => (await eventsOf('by graph')).events.edges.length === 1);
   }, 60_000);
 
+  it('gets an app’s figures from the cache, until the app has new events or is changed', async () => {
+    interface Answer {
+      readonly data: { readonly app: { readonly name: string; readonly metrics: { readonly events: number } } };
+      readonly extensions: { readonly cost: { readonly actual: number } };
+    }
+    const askApp = async () => {
+      const response = await fetch(`${family.gatewayUrl}/graphql`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${made.apiKey}`, 'content-type': 'application/json' },
+        body: JSON.stringify({
+          query: 'query ($id: ID!) { app(id: $id) { name metrics(range: { lastDays: 1 }) { events } } }',
+          variables: { id: made.appId },
+        }),
+      });
+      return (await response.json()) as Answer;
+    };
+    const first = await askApp();
+    expect(first.extensions.cost.actual).toBeGreaterThan(1);
+    // What is kept costs one point.
+    const kept = await until(async () => {
+      const answer = await askApp();
+      return answer.extensions.cost.actual === 1 ? answer : null;
+    });
+    await post(made.writeKey, { event_name: 'seen_at_once', anonymous_id: 'a', event_id: randomUUID() });
+    const { events } = kept.data.app.metrics;
+    await until(async () => (await askApp()).data.app.metrics.events === events + 1);
+    await until(async () => (await askApp()).extensions.cost.actual === 1);
+    await ask(`mutation ($input: UpdateAppInput!) { updateApp(input: $input) { userErrors { code message } } }`, {
+      input: { idempotencyKey: randomUUID(), appId: made.appId, name: 'My other game' },
+    });
+    expect((await askApp()).data.app.name).toBe('My other game');
+  }, 60_000);
+
   it('sets rates of exchange, and reports and exports are in one currency', async () => {
     const today = new Date().toISOString().slice(0, 10);
     const { setFxRates } = await ask<{ setFxRates: { userErrors: unknown[] } }>(

@@ -19,11 +19,8 @@ export const workerRole = 'collector:worker';
 const entry = fileURLToPath(new URL('../main.ts', import.meta.url));
 /** Of each worker's V8: what waits to be stored lies outside of it. */
 const heapMb = 192;
-/**
- * Requests that wait for their group outlive young collections. A heap that grows little before the next full one costs less
- * than a large one full of answered requests; bench/README.md has the figures.
- */
-const heapFlags = ['--max-semi-space-size=8', '--heap-growing-percent=60'];
+/** A larger young generation is a little faster, and takes more than the 250 MB that a worker may. */
+const heapFlags = ['--max-semi-space-size=8'];
 
 /** Whether the collector is to run as processes of its own that share the port. */
 export function hasWorkers({ collector }: Pick<Config, 'collector'>): boolean {

@@ -10,6 +10,8 @@ import type { Principal } from './auth.ts';
 export interface Freshness {
   /** @param appIds null = every app of the principal. */
   tokenOf(principal: Pick<Principal, 'tenantId' | 'appIds'>, appIds: readonly string[] | null): string;
+  /** A mutation of the tenant ran here: who made it sees it at once, also before the directory tells of it. */
+  changed(tenantId: string): void;
   dispose(): void;
 }
 
@@ -26,9 +28,12 @@ export async function createFreshness(deps: {
     touchedAt.set(key, known === undefined || at > known ? at : known + 1);
   };
   let directoryVersion = deps.directory.current().version;
+  /** Mutations that the directory may not have told of yet, by tenant. */
+  const changes = new Map<string, number>();
   const releases: (() => void)[] = [
     deps.directory.onChange(({ version }) => {
       directoryVersion = version;
+      changes.clear();
     }),
   ];
   if (deps.liveBus) {
@@ -47,7 +52,11 @@ export async function createFreshness(deps: {
     tokenOf({ tenantId, appIds: own }, asked) {
       const appIds = asked ?? own;
       const data = appIds === null ? at(tenantId) : appIds.map((appId) => at(`${tenantId}/${appId}`)).join('.');
-      return `${directoryVersion}-${data}`;
+      const ran = changes.get(tenantId);
+      return ran === undefined ? `${directoryVersion}-${data}` : `${directoryVersion}+${ran}-${data}`;
+    },
+    changed(tenantId) {
+      changes.set(tenantId, (changes.get(tenantId) ?? 0) + 1);
     },
     dispose() {
       for (const release of releases) release();

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { keepRequestsYoung } from '@tributary/platform/young-requests';
 import { CodedError, limits } from '@tributary/schema';
 import { actualEncoding, type Encoding, encodingOf, tooLarge, unpack } from './body.ts';
 import { type CollectorResponse, takesBody } from './core.ts';
@@ -29,6 +30,7 @@ import {
 /** The collector over node:http. */
 export const nodeServer: CollectorServer = {
   async listen(options) {
+    keepRequestsYoung();
     const bounds = { ...defaultServerLimits, ...options.limits };
     const shared = sharedOf(options, bounds);
     const server = createServer(

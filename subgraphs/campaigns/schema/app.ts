@@ -1,5 +1,5 @@
 import { defaultIntakePolicy, type IntakePolicy, intakePolicySchema } from '@tributary/schema';
-import { requireScope, type SubgraphKit } from '../../src/kit.ts';
+import { keptBriefly, requireScope, type SubgraphKit } from '../../src/kit.ts';
 import type { AppRow } from '../catalogue-reader.ts';
 import { reachOf } from '../loaders.ts';
 import type { CampaignsEnums } from './enums.ts';
@@ -134,6 +134,7 @@ export function addApp(kit: SubgraphKit, types: CampaignsTypes, enums: Campaigns
   builder.queryFields((t) => ({
     apps: t.field({
       type: [types.App],
+      directives: keptBriefly,
       description: 'The apps that this key may read, by name.',
       resolve: async (_root, _args, context) => {
         requireScope(context, 'read:reports');
@@ -145,6 +146,7 @@ export function addApp(kit: SubgraphKit, types: CampaignsTypes, enums: Campaigns
     app: t.field({
       type: types.App,
       nullable: true,
+      directives: keptBriefly,
       description: 'One app. NOT_FOUND when there is none of that id that this key may read.',
       args: { id: t.arg.id({ required: true, description: 'Its id.' }) },
       resolve: async (_root, { id }, context) => {

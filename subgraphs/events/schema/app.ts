@@ -2,6 +2,7 @@ import { trimDecimal } from '@tributary/schema';
 import {
   asIdEntity,
   type IdReference,
+  keptAsParent,
   operationNow,
   parseTimeRange,
   requireApp,
@@ -24,6 +25,7 @@ function addAppMetrics({ builder, Money }: SubgraphKit, metricsReader: MetricsRe
   const ref = builder.objectRef<MetricsSubject>('AppMetrics');
   ref.implement({
     description: 'What happened in an app over a time range; production events only.',
+    directives: keptAsParent,
     fields: (t) => {
       const count = (kind: 'events' | 'sessions' | 'installs' | 'purchases', description: string) =>
         t.float({
@@ -88,6 +90,7 @@ function addSeries({ builder }: SubgraphKit) {
   });
   const Point = builder.objectRef<SeriesPoint>('SeriesPoint').implement({
     description: 'One bucket of a series.',
+    directives: keptAsParent,
     fields: (t) => ({
       at: t.expose('at', {
         type: 'DateTime',
