@@ -103,7 +103,7 @@ async function peakMbOf(url: string, queries: readonly BenchQuery[]): Promise<nu
         (error: Error) => error,
       );
       if (!failed) break;
-      if (!failed.message.includes('MEMORY_LIMIT') || limitMb >= 4_096) throw failed;
+      if (!failed.message.includes('Code: 241.') || limitMb >= 4_096) throw failed;
       limitMb *= 2;
     }
   }
