@@ -50,7 +50,7 @@ export async function storeEvents(
       eventLog: { partitions: eventLog.partitionCount, retentionHours: 1e6, retentionBytes: 1e12, kafkaBrokers: [] },
       liveIntervalMs: 250,
     },
-    settings: { lingerMs: 0, settleMs: 5, firstBackoffMs: 5, longestBackoffMs: 20 },
+    settings: { lingerMs: 0, steadyLingerMs: 0, settleMs: 5, firstBackoffMs: 5, longestBackoffMs: 20 },
   });
   await consumer.start();
   try {

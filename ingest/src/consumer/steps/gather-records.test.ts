@@ -66,6 +66,24 @@ describe('createGatherer', () => {
     expect(now()).toBe(waitedMs);
   });
 
+  it('waits no longer when the clock is set back meanwhile', async () => {
+    let now = 3_600_000;
+    const waits: number[] = [];
+    const { gatherer } = aGatherer([], {
+      reader: {
+        async next({ waitMs }) {
+          waits.push(waitMs);
+          if (waits.length === 1) return [record(0)];
+          now = waits.length === 2 ? 0 : now + waitMs;
+          return [];
+        },
+      },
+      clock: { now: () => now },
+    });
+    expect(offsetsOf(await gatherer.gather(() => false))).toEqual([0]);
+    expect(waits).toEqual([200, 100, 100]);
+  });
+
   it('returns at once what is full, and keeps the rest for the next batch', async () => {
     const { gatherer, now } = aGatherer([[0, 1, 2, 3, 4, 5].map((offset) => record(offset))]);
     expect(offsetsOf(await gatherer.gather(() => false))).toEqual([0, 1, 2, 3]);

@@ -72,6 +72,8 @@ export function createGatherer({ reader, clock, persistence, settings, isStoppin
         return held.length === 0;
       };
       while (!isStopping()) {
+        // A clock that was set back must not make it wait.
+        firstAt = Math.min(firstAt, clock.now());
         const ageMs = batch.length === 0 ? 0 : clock.now() - firstAt;
         const busy = isBusy();
         const untilMs = ageMs >= lingerMs && rows >= steadyRows ? Math.max(lingerMs, steadyLingerMs) : lingerMs;
