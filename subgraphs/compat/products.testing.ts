@@ -2,7 +2,7 @@ import { printSubgraphSchema } from '@apollo/subgraph';
 import { useApolloInlineTrace } from '@graphql-yoga/plugin-apollo-inline-trace';
 import { DirectiveLocation, GraphQLDirective } from 'graphql';
 import { createYoga } from 'graphql-yoga';
-import { createSubgraphBuilder } from '../src/kit.ts';
+import { cacheControl, createSubgraphBuilder } from '../src/kit.ts';
 
 /**
  * The `products` subgraph that Apollo's federation compatibility suite asks for, made with our kit: the builder that our four
@@ -211,7 +211,7 @@ export function createProductsSubgraph() {
   const schema = kit.builder.toSubGraphSchema({
     linkUrl: 'https://specs.apollo.dev/federation/v2.3',
     composeDirectives: ['@custom'],
-    directives: [new GraphQLDirective({ name: 'custom', locations: [DirectiveLocation.OBJECT] })],
+    directives: [cacheControl, new GraphQLDirective({ name: 'custom', locations: [DirectiveLocation.OBJECT] })],
     extensions: {
       directives: [{ name: 'link', args: { url: 'https://myspecs.dev/myCustomDirective/v1.0', import: ['@custom'] } }],
     },
