@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '@tributary/platform/logger';
+import { createLru } from '@tributary/platform/lru';
 import { newId } from '@tributary/schema';
-import { createLru } from './lru.ts';
 import { inspectOperation } from './pipeline/limits.ts';
 import { coerceVariables, createDocumentValidator } from './pipeline/validate.ts';
 import { createQueryExecutor, type ExecutableOperation } from './query-executor.ts';

@@ -1,5 +1,5 @@
 import type { Logger } from '@tributary/platform/logger';
-import { createLru, type Lru } from './lru.ts';
+import { createLru, type Lru } from '@tributary/platform/lru';
 import type { CallerSigner, Principal } from './pipeline/auth.ts';
 import type { PreparedOperation } from './pipeline/prepare.ts';
 import { createQueryExecutor, type QueryExecutor } from './query-executor.ts';

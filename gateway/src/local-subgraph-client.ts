@@ -1,3 +1,4 @@
+import { createLru } from '@tributary/platform/lru';
 import { CodedError } from '@tributary/schema';
 import {
   type DocumentNode,
@@ -11,7 +12,6 @@ import {
   subscribe,
   validate,
 } from 'graphql';
-import { createLru } from './lru.ts';
 import { formatResolverError, toGraphQLError } from './pipeline/format-error.ts';
 import { reasonOf, type SubgraphClient, type SubgraphRequest } from './subgraph-client.ts';
 

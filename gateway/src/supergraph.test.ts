@@ -1,8 +1,8 @@
+import { createLru } from '@tributary/platform/lru';
 import { CodedError } from '@tributary/schema';
 import { parse } from 'graphql';
 import { dedupe } from './data-source.ts';
 import { canonicalJson } from './json.ts';
-import { createLru } from './lru.ts';
 import { createRemoteSubgraphClient } from './remote-subgraph-client.ts';
 import { normalise, rootFieldOf } from './subscriptions/plan.ts';
 import { composeSupergraph } from './supergraph.ts';

@@ -1,5 +1,6 @@
 import type { Clock } from '@tributary/platform/clock';
 import type { Directory } from '@tributary/platform/directory';
+import { indexDirectory } from '@tributary/platform/directory/lookup';
 import { CodedError, type DirectoryApp, type DirectoryCampaign, mayReadApp, type Scope } from '@tributary/schema';
 import type { LoaderRegistry, SubgraphContext } from './types.ts';
 
@@ -42,14 +43,8 @@ export function requireApp(context: SubgraphContext, directory: Directory, appId
 /** Whether the directory says that a campaign is of the caller's tenant and, where a partner asks, of that partner. */
 export function ownsCampaign({ caller }: SubgraphContext, directory: Directory, campaignId: string): boolean {
   const { tenantId, partnerId } = caller;
-  return directory
-    .current()
-    .campaigns.some(
-      (one) =>
-        one.campaignId === campaignId &&
-        one.tenantId === tenantId &&
-        (partnerId == null || one.partnerId === partnerId),
-    );
+  const campaign = indexDirectory(directory.current()).campaignById.get(campaignId);
+  return campaign?.tenantId === tenantId && (partnerId == null || campaign.partnerId === partnerId);
 }
 
 /** The campaign and its app, under the rules of `requireApp`. Throws NOT_FOUND. */

@@ -1,3 +1,4 @@
+import { createLru } from '@tributary/platform/lru';
 import {
   type DocumentNode,
   type FieldNode,
@@ -21,7 +22,6 @@ import {
   type OperationDefinitionNode,
   type SelectionSetNode,
 } from 'graphql';
-import { createLru } from '../lru.ts';
 import { type Entity, isEntity } from './merge.ts';
 
 /** A null where the schema allows none, or a value that is none of its type. */

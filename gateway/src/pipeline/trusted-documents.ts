@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import type { Cache } from '@tributary/platform/cache';
+import { createLru } from '@tributary/platform/lru';
 import { CodedError, sha256Hex } from '@tributary/schema';
 import { z } from 'zod';
-import { createLru } from '../lru.ts';
 import type { Principal } from './auth.ts';
 
 /** Operations known before they are asked: id or SHA-256 → text. */

@@ -1,9 +1,9 @@
 import type { Logger } from '@tributary/platform/logger';
+import { createLru, type Lru } from '@tributary/platform/lru';
 import { CodedError, newId } from '@tributary/schema';
 import type { DocumentNode, FormattedExecutionResult, OperationDefinitionNode } from 'graphql';
 import type { OperationContext } from '../data-source.ts';
 import { canonicalJson } from '../json.ts';
-import { createLru, type Lru } from '../lru.ts';
 import { type CallerSigner, type Principal, rightsOf } from '../pipeline/auth.ts';
 import { formatThrown } from '../pipeline/format-error.ts';
 import type { SubgraphClient } from '../subgraph-client.ts';

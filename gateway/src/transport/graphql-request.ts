@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
+import { createLru } from '@tributary/platform/lru';
 import { CodedError } from '@tributary/schema';
-import { createLru } from '../lru.ts';
 import type { OperationParams } from '../operations.ts';
 import { isJson, readJson } from './respond.ts';
 

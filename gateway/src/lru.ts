@@ -1,1 +1,0 @@
-export { createLru, type Lru } from '@tributary/platform/lru';
