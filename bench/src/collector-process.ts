@@ -35,7 +35,9 @@ export async function startCollectorServer(
     {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       // As the workers of the role are started.
-      ...(runtime === 'bun' ? { execPath: bunPath(), execArgv: [] } : { execArgv: ['--max-semi-space-size=8'] }),
+      ...(runtime === 'bun'
+        ? { execPath: bunPath(), execArgv: [] }
+        : { execArgv: ['--max-semi-space-size=8', '--initial-old-space-size=128'] }),
     },
   );
   if (pinned && child.pid) execFileSync('taskset', ['-acp', '0', String(child.pid)], { stdio: 'ignore' });
