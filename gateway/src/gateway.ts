@@ -8,6 +8,7 @@ import type { Directory } from '@tributary/platform/directory';
 import type { LiveBus } from '@tributary/platform/live-bus';
 import type { Logger } from '@tributary/platform/logger';
 import type { Metrics } from '@tributary/platform/metrics';
+import { answerUnreadable } from '@tributary/platform/unreadable-requests';
 import { keepRequestsYoung } from '@tributary/platform/young-requests';
 import { type Caller, CodedError, type Config } from '@tributary/schema';
 import type { FormattedExecutionResult } from 'graphql';
@@ -147,6 +148,7 @@ export async function createGateway(deps: GatewayDeps): Promise<Gateway> {
   const transports = createTransports(deps, { tuning, metrics, manifest, operations });
   const site = await openSite(deps);
   const server = createServer(serverOptions);
+  answerUnreadable(server);
   const stats = () => ({ ...graphs.stats(), sockets: transports.sockets.size });
   metrics.observe(stats);
   let disposing: Promise<void> | null = null;
