@@ -3,6 +3,7 @@ import type { Logger } from '@tributary/platform/logger';
 import { recordAudit } from './audit.ts';
 import { withChange } from './changes.ts';
 import type { Relational } from './client.ts';
+import { forgetOldRecords } from './old-records.ts';
 
 /**
  * Revokes the keys whose time is over (`expiresAt`, or the grace period after a rotation), so that they leave the directory,
@@ -36,7 +37,9 @@ export async function expireKeys(relational: Relational, nowMs: number): Promise
   return keys.length;
 }
 
-/** Runs `expireKeys` every `pollMs` (default 5,000) until disposed. A fault is logged and tried again. */
+const forgetEveryMs = 3_600_000;
+
+/** Runs `expireKeys` every `pollMs` (default 5,000), and `forgetOldRecords` each hour, until disposed. A fault is logged and tried again. */
 export function startKeyExpiry(options: {
   readonly relational: Relational;
   readonly clock: Clock;
@@ -45,9 +48,17 @@ export function startKeyExpiry(options: {
 }): { dispose(): Promise<void> } {
   const { relational, clock, logger } = options;
   let running: Promise<unknown> | null = null;
+  let forgotAt = clock.now();
+  const sweep = async () => {
+    const now = clock.now();
+    await expireKeys(relational, now);
+    if (now - forgotAt < forgetEveryMs) return;
+    await forgetOldRecords(relational, now);
+    forgotAt = now;
+  };
   const timer = setInterval(() => {
-    running ??= expireKeys(relational, clock.now())
-      .catch((err: unknown) => logger?.error({ err }, 'keys could not be expired; trying again'))
+    running ??= sweep()
+      .catch((err: unknown) => logger?.error({ err }, 'old keys and records could not be removed; trying again'))
       .finally(() => {
         running = null;
       });
