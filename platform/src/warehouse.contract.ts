@@ -65,6 +65,22 @@ function insertFacts(warehouse: () => Warehouse): void {
     await expect(count()).resolves.toEqual({ n: '20000', s: '199990000' });
   });
 
+  it('inserts at once, without tokens of deduplication', async () => {
+    const settings = ['async_insert', 'insert_deduplicate'];
+    const columns = settings.map((name) => `${name} UInt8 DEFAULT toUInt8(getSetting('${name}'))`).join(', ');
+    await warehouse().execute({
+      name: 'contract_settings',
+      sql: `CREATE TABLE contract_settings (id UInt8, ${columns}) ENGINE = Memory`,
+    });
+    try {
+      await insert(Buffer.from('{"id":1}\n'), 'contract_settings');
+      const rows = await warehouse().query(ask(`SELECT ${settings.join(', ')} FROM contract_settings`), {});
+      expect(rows).toEqual([{ async_insert: 0, insert_deduplicate: 0 }]);
+    } finally {
+      await warehouse().execute({ name: 'contract_settings', sql: 'DROP TABLE contract_settings' });
+    }
+  });
+
   it('joins chunks that end within a row', async () => {
     const bytes = Buffer.from(Array.from({ length: 999 }, (_, id) => `{"tenant_id":"t","id":${id}}\n`).join(''));
     const chunks = Array.from({ length: Math.ceil(bytes.length / 100) }, (_, at) =>

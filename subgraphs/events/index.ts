@@ -1,3 +1,4 @@
+import { indexDirectory } from '@tributary/platform/directory/lookup';
 import type { Warehouse } from '@tributary/platform/warehouse';
 import { addEntityStub, createSubgraphBuilder, defineSubgraph } from '../src/kit.ts';
 import { createStreamHub } from '../src/stream-hub.ts';
@@ -51,10 +52,8 @@ export function createEventsSubgraph(deps: SubgraphDeps, options: EventsSubgraph
   const read = async (app: WatchedApp, window: LiveWindow, nowMs: number, signal: AbortSignal | undefined) => {
     const { tenantId } = app;
     const snapshot = await liveReader.readSnapshot({ tenantId, app, window, nowMs, ...(signal ? { signal } : {}) });
-    const known = new Set(
-      directory.current().campaigns.flatMap((one) => (one.tenantId === tenantId ? [one.campaignId] : [])),
-    );
-    return { ...snapshot, rows: foldRows(snapshot.rows, (campaignId) => known.has(campaignId)) };
+    const { campaignById } = indexDirectory(directory.current());
+    return { ...snapshot, rows: foldRows(snapshot.rows, (id) => campaignById.get(id)?.tenantId === tenantId) };
   };
   const hub = createLiveHub({
     read: (app, window, signal) => read(app, window, clock.now(), signal),

@@ -193,7 +193,7 @@ describe('subscriptions over a socket', () => {
     const Campaign = kit.builder
       .objectRef<{ readonly id: string }>('Campaign')
       .implement({ fields: (t) => ({ id: t.exposeID('id') }) });
-    const deps = someDeps({ directory, warehouse: noWarehouse });
+    const deps = someDeps({ directory: aDirectory({ apps: [app] }), warehouse: noWarehouse });
     addLive(kit, deps, { App, Campaign, hub, read: async () => aSnapshot(0) });
     const subgraph = defineSubgraph({
       name: 'events',

@@ -33,7 +33,7 @@ export function hasScope(context: SubgraphContext, scope: Scope): boolean {
  */
 export function requireApp(context: SubgraphContext, directory: Directory, appId: string): DirectoryApp {
   requireScope(context, 'read:reports');
-  const app = directory.current().apps.find((candidate) => candidate.appId === appId);
+  const app = indexDirectory(directory.current()).appById.get(appId);
   if (!app || app.tenantId !== context.caller.tenantId || !mayReadApp(context.caller, app.appId)) {
     throw new CodedError('NOT_FOUND', { message: 'There is no app of that id.', details: { id: appId } });
   }
@@ -54,16 +54,11 @@ export function requireCampaign(
   campaignId: string,
 ): { readonly campaign: DirectoryCampaign; readonly app: DirectoryApp } {
   requireScope(context, 'read:reports');
-  const { tenantId } = context.caller;
-  const { campaigns, apps } = directory.current();
-  const campaign = campaigns.find(
-    (candidate) => candidate.campaignId === campaignId && candidate.tenantId === tenantId,
-  );
-  const app =
-    campaign && apps.find((candidate) => candidate.appId === campaign.appId && candidate.tenantId === tenantId);
-  const { partnerId } = context.caller;
-  const foreign = partnerId != null && campaign?.partnerId !== partnerId;
-  if (!campaign || !app || foreign || !mayReadApp(context.caller, app.appId)) {
+  const { campaignById, appById } = indexDirectory(directory.current());
+  const campaign = campaignById.get(campaignId);
+  const app = campaign && appById.get(campaign.appId);
+  const isTheirs = ownsCampaign(context, directory, campaignId) && app?.tenantId === context.caller.tenantId;
+  if (!campaign || !app || !isTheirs || !mayReadApp(context.caller, app.appId)) {
     throw new CodedError('NOT_FOUND', { message: 'There is no campaign of that id.', details: { id: campaignId } });
   }
   return { campaign, app };

@@ -152,6 +152,43 @@ describe('the consumer on the embedded warehouse', () => {
     });
   });
 
+  it.each([
+    ['by_minute', 'toStartOfMinute(occurred_at)', 60_000],
+    ['by_quarter', 'toStartOfFifteenMinutes(occurred_at)', 900_000],
+    ['by_country', 'toStartOfInterval(occurred_at, toIntervalMinute(30))', 1_800_000],
+  ])(
+    'counts late events, and such as come out of order, in the bucket of %s in which they occurred',
+    async (projection, bucket, bucketMs) => {
+      const eventLog = createGroupEventLog(partitions);
+      const consumer = aConsumer(eventLog);
+      await consumer.start();
+      // Newest first, over months, the last of one bucket and the first of the next; the second append comes after the first is stored.
+      const ages = [0, 1, 899_999, 900_000, 1_800_001, dayMs, 31 * dayMs, 200 * dayMs];
+      const events = ages.map(
+        (age, index): EventSpec => ({ eventId: `e${index}`, occurredAt: now - age, revenue: '1.5' }),
+      );
+      for (const some of [events.slice(0, 3), events.slice(3), events.slice(2, 5)]) {
+        await eventLog.append(blocksOf(some));
+        await drained(eventLog);
+      }
+      await consumer.dispose();
+      const buckets = defineQuery({
+        name: 'test.buckets',
+        sql: `SELECT toFloat64(toUnixTimestamp(${bucket})) * 1000 AS at, toFloat64(count()) AS n, toString(sum(revenue_amount)) AS revenue
+        FROM events GROUP BY ${bucket} ORDER BY at SETTINGS force_optimize_projection_name = '${projection}'`,
+        params: z.object({}),
+        row: z.object({ at: z.number(), n: z.number(), revenue: z.string() }),
+        tenantFree,
+      });
+      const expected = Map.groupBy(events, ({ occurredAt = 0 }) => Math.floor(occurredAt / bucketMs) * bucketMs);
+      expect(await test.warehouse.query(buckets, {})).toEqual(
+        [...expected]
+          .map(([at, own]) => ({ at, n: own.length, revenue: String(own.length * 1.5) }))
+          .toSorted((one, other) => one.at - other.at),
+      );
+    },
+  );
+
   describe("today's counters", () => {
     const cache = createMemoryCache();
     const money = (eventId: string, kind: string, amount: string, campaign?: string): EventSpec => ({

@@ -207,6 +207,49 @@ describe('several consumers of one group', () => {
   });
 });
 
+describe('a key whose partition changed with the number of partitions', () => {
+  // Of three partitions before, of four now; its blocks are of the two consumers.
+  const moved = eventsOf(100).find(
+    (event) => (partitionOfEvent(event, 3) - partitionOfEvent(event, partitions)) % 2 !== 0,
+  ) as EventSpec;
+
+  it.each([
+    ['once where the log was drained and the consumers started again', true, 1],
+    ['twice where both of its blocks are read at once, which shows what the drain is for', false, 2],
+  ])('is stored %s', async (_what, isDrainedFirst, rows) => {
+    const memory = createMemoryWarehouse();
+    const eventLog = createGroupEventLog(partitions);
+    const both = Promise.withResolvers<void>();
+    let inserts = 0;
+    /** Each has looked the key up before the other one stores it. */
+    const together: Warehouse = {
+      ...memory,
+      async insertBytes(insert: InsertBytes) {
+        inserts += 1;
+        if (inserts === 2 || isDrainedFirst) both.resolve();
+        await both.promise;
+        return memory.insertBytes(insert);
+      },
+    };
+    const startTwo = async () => {
+      const consumers = [aConsumer(eventLog, together), aConsumer(eventLog, together)];
+      for (const consumer of consumers) await consumer.start();
+      return () => Promise.all(consumers.map((consumer) => consumer.dispose()));
+    };
+    let stop = await startTwo();
+    await eventLog.append(blocksOf([moved], 3));
+    if (isDrainedFirst) {
+      await until(isDrained(eventLog));
+      await stop();
+      stop = await startTwo();
+    }
+    await eventLog.append(blocksOf([moved]));
+    await until(isDrained(eventLog));
+    expect(idsIn(memory)).toEqual(Array(rows).fill(moved.eventId));
+    await stop();
+  });
+});
+
 describe('the ids seen before', () => {
   it.each([
     ['the same number of partitions', partitions],

@@ -1,4 +1,5 @@
 import type { EventLog, RetentionOptions } from '@tributary/platform/event-log';
+import { createMetrics } from '@tributary/platform/metrics';
 import { aBlock } from './blocks.testing.ts';
 import { createMemoryEventLog } from './memory-event-log.testing.ts';
 import { createMemoryWarehouse } from './memory-warehouse.testing.ts';
@@ -99,5 +100,27 @@ describe('readLag', () => {
       { partition: 0, committedOffset: 0n, nextOffset: 0n, blocks: 0 },
       { partition: 1, committedOffset: 1n, nextOffset: 3n, blocks: 2 },
     ]);
+  });
+
+  it('is in the metrics, by partition', async () => {
+    const eventLog = createMemoryEventLog(2);
+    await eventLog.append([aBlock({ partition: 1, receivedAt: 1, events: [{ eventId: 'a' }] })]);
+    const metrics = createMetrics('test');
+    const upkeep = startUpkeep({
+      ...common,
+      eventLog,
+      warehouse: createMemoryWarehouse(),
+      isFirst: () => false,
+      metrics: createConsumerMetrics(metrics),
+      settings: { ...common.settings, lagIntervalMs: 1 },
+    });
+    const deadline = Date.now() + 10_000;
+    const text = () => metrics.registry.metrics();
+    while (!(await text()).includes('tributary_consumer_lag_blocks{partition="1"') && Date.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    await upkeep.dispose();
+    expect(await text()).toContain('tributary_consumer_lag_blocks{partition="0",role="test"} 0\n');
+    expect(await text()).toContain('tributary_consumer_lag_blocks{partition="1",role="test"} 1\n');
   });
 });

@@ -5,8 +5,8 @@ import { createKafkaAppender } from './kafka/appender.ts';
 import { createKafkaJs } from './kafka/kafkajs-client.ts';
 import { groupIdOf, readCommitted, readEnds } from './kafka/positions.ts';
 import { createKafkaReader } from './kafka/reader.ts';
-import { type KafkaEventLogOptions, withDefaults } from './kafka/settings.ts';
-import { describeTopic, ensureTopic } from './kafka/topic.ts';
+import { type KafkaEventLogOptions, type KafkaSettings, withDefaults } from './kafka/settings.ts';
+import { describeTopic, ensureTopic, growthFault } from './kafka/topic.ts';
 import { assertPartition } from './reader.ts';
 import { withinTime } from './within-time.ts';
 
@@ -66,15 +66,17 @@ export async function openKafkaEventLog(options: KafkaEventLogOptions): Promise<
     },
     applyRetention: async () => ({ droppedRecords: 0, droppedBytes: 0 }),
     async checkHealth() {
-      await withinTime(assertWritable(admin, topic), settings.healthTimeoutMs).catch(rethrowUnavailable);
+      await withinTime(assertWritable(admin, settings), settings.healthTimeoutMs).catch(rethrowUnavailable);
     },
     dispose: () => (disposing ??= dispose()),
   };
 }
 
-/** Every partition has a leader: what an append needs. A probe would be a record that readers see. */
-async function assertWritable(admin: Admin, topic: string): Promise<void> {
-  const { partitions } = await describeTopic(admin, topic);
+/** Every partition that is configured, and no other, has a leader: what an append needs. A probe would be a record that readers see. */
+async function assertWritable(admin: Admin, settings: KafkaSettings): Promise<void> {
+  const { partitions } = await describeTopic(admin, settings.topic);
+  const fault = growthFault(partitions.length, settings);
+  if (fault) throw new CodedError('LOG_UNAVAILABLE', { message: fault });
   const leaderless = partitions.filter(({ leader }) => leader < 0).map(({ partitionId }) => partitionId);
   if (leaderless.length > 0) {
     throw new CodedError('LOG_UNAVAILABLE', { message: `Partitions ${leaderless.join(', ')} have no leader.` });

@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +13,21 @@ const tables = defineQuery({
   sql: 'SELECT name FROM system.tables WHERE database = {database:String} ORDER BY name',
   params: z.object({ database: z.string() }),
   row: z.object({ name: z.string() }),
+});
+
+const schemaDir = new URL('../../../schema/clickhouse/', import.meta.url);
+
+describe('the files of the schema', () => {
+  it.each(readdirSync(schemaDir).filter((name) => name.endsWith('.sql')))(
+    '%s says of its tables what a row is and why they are ordered so',
+    (name) => {
+      const [header = ''] = readFileSync(new URL(name, schemaDir), 'utf8').split(/^[^-\n]/m);
+      expect(header).toMatch(/^-- /);
+      if (!/MergeTree/.test(readFileSync(new URL(name, schemaDir), 'utf8'))) return;
+      expect(header).toMatch(/Grain: /);
+      expect(header).toMatch(/Order key: /);
+    },
+  );
 });
 
 describe('migrateWarehouse', () => {

@@ -50,9 +50,12 @@ export function createLeasedBucket(options: LeasedBucketOptions): LeasedBucket {
   const lease = async (): Promise<void> => {
     leasingSince = clock.now();
     const owed = Math.max(0, -balance);
-    const granted = await leaseTokens(options, Math.min(rate.burst, owed + chunk));
+    const wanted = Math.min(rate.burst, owed + chunk);
+    const granted = await leaseTokens(options, wanted);
     balance += granted ?? owed + chunk;
     leasingSince = null;
+    // All of it was there: what was taken on credit meanwhile may be, too.
+    if (balance <= 0 && granted === wanted) return lease();
     isDry = balance <= 0;
     closedUntil = isDry ? clock.now() + msOf(1 - balance) : 0;
     if (isDry) payLater();

@@ -130,12 +130,17 @@ function createLane(settings: KafkaSettings) {
 }
 
 function createProducer(settings: KafkaSettings): BlockProducer {
-  return new Producer<Buffer, Buffer, Buffer, Buffer>({
+  return new Producer<Buffer, Buffer, Buffer, Buffer>(producerOptionsOf(settings));
+}
+
+/** What an acknowledged block rests on: all in-sync replicas have it, and a request that is tried again is written once. */
+export function producerOptionsOf(settings: KafkaSettings) {
+  return {
     ...platformaticOptionsOf(settings),
     idempotent: true,
     acks: ProduceAcks.ALL,
     compression: 'zstd',
-  });
+  } as const;
 }
 
 /** How @platformatic/kafka reaches the brokers; it tries a request again twice. */

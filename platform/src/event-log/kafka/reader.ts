@@ -10,6 +10,7 @@ import { gateMembership, type Membership, type MembershipCluster, type Membershi
 import { groupIdOf, readPositions } from './positions.ts';
 import { createPrefetch } from './prefetch.ts';
 import type { KafkaSettings } from './settings.ts';
+import { growthFault } from './topic.ts';
 
 interface ReaderDeps {
   readonly kafka: Kafka;
@@ -139,6 +140,8 @@ export function createKafkaReader({ kafka, admin, settings }: ReaderDeps, option
     const positions = await readPositions(admin, group, topic).catch((cause: unknown) => {
       throw new CodedError('LOG_UNAVAILABLE', { cause });
     });
+    const fault = growthFault(positions.length, settings);
+    if (fault) throw new CodedError('CONFIG_INVALID', { message: fault });
     const assigned = given.partitions.map((partition) => {
       const { offset, metadata } = positions[partition]!;
       const epoch = epochOf(given.membership.generationId, parseEpochMetadata(metadata), now());

@@ -1,5 +1,5 @@
 import { loadConfig } from '@tributary/schema';
-import { platformaticOptionsOf } from './appender.ts';
+import { platformaticOptionsOf, producerOptionsOf } from './appender.ts';
 import { kafkaOptionsOf, withDefaults } from './settings.ts';
 
 const optionsOf = (env: Record<string, string>) =>
@@ -16,6 +16,15 @@ describe('the settings of the Kafka event log', () => {
       sessionTimeoutMs: 30_000,
       tls: false,
       sasl: null,
+    });
+  });
+
+  it('have every block acknowledged by all in-sync replicas, whatever else is set', () => {
+    // −1 on the wire is "all". One broker alone can't show it: Kafka 4 asks for no more replicas than there are.
+    expect(producerOptionsOf(withDefaults(optionsOf({ TRIBUTARY_KAFKA_REPLICATION: '1' })))).toMatchObject({
+      acks: -1,
+      idempotent: true,
+      compression: 'zstd',
     });
   });
 

@@ -39,6 +39,18 @@ export async function describeTopic(admin: Admin, topic: string): Promise<ITopic
   return topics[0]!;
 }
 
+/**
+ * What is wrong when partitions were added while this process runs; null when none were. Keys have other partitions then: who
+ * works on with the number of before meets the repeats of a key elsewhere than the others, and would count it twice.
+ */
+export function growthFault(partitions: number, settings: Pick<KafkaSettings, 'topic' | 'partitions'>): string | null {
+  if (partitions === settings.partitions) return null;
+  return (
+    `The Kafka topic ${settings.topic} has ${partitions} partitions, and ${settings.partitions} are configured: drain the log, ` +
+    `then start all roles with TRIBUTARY_LOG_PARTITIONS=${partitions} (docs/operations/kafka.md)`
+  );
+}
+
 function configEntriesOf(settings: KafkaSettings): { name: string; value: string }[] {
   const entries = {
     'cleanup.policy': 'delete',
