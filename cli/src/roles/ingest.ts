@@ -60,18 +60,19 @@ async function startCollector(ports: Ports, family: () => ReadyReport | null, is
 /** Log in, warehouse out, exactly once. */
 export async function startConsumerRole(ports: Ports): Promise<RunningRole> {
   const { config, clock, logger, metrics } = ports;
-  const [eventLog, warehouse, liveBus, cache, directory] = await Promise.all([
+  const [eventLog, warehouse, liveBus, directory] = await Promise.all([
     ports.eventLog(),
     ports.warehouse(),
     ports.liveBus(),
-    ports.cache(),
     ports.directory(),
   ]);
+  // Counters in a cache of this process alone would be counted for nobody.
+  const cache = config.redisUrl ? await ports.cache() : undefined;
   const consumer = createConsumer({
     eventLog,
     warehouse,
     liveBus,
-    cache,
+    ...(cache ? { cache } : {}),
     directory,
     clock,
     logger,
