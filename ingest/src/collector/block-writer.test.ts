@@ -164,6 +164,38 @@ it('flushes two groups at once, not more', async () => {
   await Promise.all(appended);
 });
 
+describe('groups begin', () => {
+  const beganAt: number[] = [];
+  const eventLog = {
+    partitionCount: 1,
+    append: async () => {
+      beganAt.push(performance.now());
+    },
+  };
+  const gaps = () => beganAt.slice(1).map((at, index) => at - beganAt[index]!);
+  beforeEach(() => {
+    beganAt.length = 0;
+  });
+
+  it('some milliseconds apart while much comes', async () => {
+    const writer = openWriter({ eventLog, clock });
+    const lines = someLines(['1']);
+    const burst = () => Promise.all(Array.from({ length: 2_000 }, () => writer.append(lines, [])));
+    for (let count = 0; count < 4; count += 1) await burst();
+    // The first one follows a long rest. Timers may be a millisecond early.
+    for (const gap of gaps().slice(1)) expect(gap).toBeGreaterThan(2.9);
+    expect(beganAt).toHaveLength(4);
+  });
+
+  it('at once while little comes', async () => {
+    const writer = openWriter({ eventLog, clock });
+    const lines = someLines(['1']);
+    for (let count = 0; count < 50; count += 1) await writer.append(lines, []);
+    // Of a busy machine some may be late.
+    expect(gaps().sort((a, b) => a - b)[25]).toBeLessThan(2.9);
+  });
+});
+
 it('is disposed after what is under way', async () => {
   const eventLog = aHeldLog();
   const writer = openWriter({ eventLog, clock });

@@ -1,31 +1,24 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { answerUnreadable } from '@tributary/platform/unreadable-requests';
 import { keepRequestsYoung } from '@tributary/platform/young-requests';
 import { CodedError, limits } from '@tributary/schema';
-import { actualEncoding, type Encoding, encodingOf, tooLarge, unpack } from './body.ts';
+import { encodingOf, tooLarge } from './body.ts';
 import { type CollectorResponse, takesBody } from './core.ts';
-import { clientAddress } from './ip.ts';
 import {
-  type ByteBudget,
   briefly,
   type CollectorServer,
   corsHeaders,
-  createByteBudget,
-  createDeadlines,
-  createHoldings,
-  createRequestIds,
-  type Deadlines,
   defaultServerLimits,
-  faultResponse,
-  type Holdings,
   preflightHeaders,
   readOnOf,
-  type ServerLimits,
   type ServerOptions,
   tooManyHeaders,
   tooMuchUnderWay,
   urlOf,
 } from './server.ts';
+import { type Exchange, fail, finish, handOver, type Shared, sharedOf, takeBody } from './server-node/exchange.ts';
+import { createPlainRequests, type PlainRequests } from './server-node/plain-requests.ts';
 
 /** The collector over node:http. */
 export const nodeServer: CollectorServer = {
@@ -47,53 +40,23 @@ export const nodeServer: CollectorServer = {
     // Node would leave out what is beyond its own count; all are counted here, and too many are refused.
     server.maxHeadersCount = 0;
     server.maxRequestsPerSocket = 0;
-    const closeIdle = trackConnections(server, shared);
+    answerUnreadable(server);
+    const plain = spreadConnections(server, shared);
     await listening(server, options);
     return {
       url: urlOf(options.host, (server.address() as AddressInfo).port),
       dispose: () => {
         shared.deadlines.dispose();
-        return close(server, shared, closeIdle);
+        return close(server, shared).finally(() => plain.dispose());
       },
     };
   },
 };
 
-/** What all requests of a server share. */
-interface Shared {
-  readonly options: ServerOptions;
-  readonly bounds: ServerLimits;
-  readonly nextId: () => string;
-  readonly holdings: Holdings;
-  readonly budget: ByteBudget;
-  readonly deadlines: Deadlines<Exchange>;
-  /** Requests under way of each connection. */
-  readonly underWay: Map<Socket, number>;
-  isDraining: boolean;
-}
-
-/** One request, until it is answered. */
-interface Exchange {
-  readonly shared: Shared;
+/** A request that node:http reads. */
+interface HttpExchange extends Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  readonly requestId: string;
-  /** Bytes of the body that count against the budget until the answer. */
-  held: number;
-  isAnswered: boolean;
-}
-
-function sharedOf(options: ServerOptions, bounds: ServerLimits): Shared {
-  return {
-    options,
-    bounds,
-    nextId: createRequestIds(),
-    holdings: createHoldings(bounds, options.isTrustedProxy),
-    budget: createByteBudget(bounds.bodyBytesUnderWay),
-    deadlines: createDeadlines(bounds.bodyTimeoutMs, (exchange) => fail(exchange, new CodedError('BODY_TIMEOUT'))),
-    underWay: new Map(),
-    isDraining: false,
-  };
 }
 
 function listening(server: Server, { port, host, reusePort = false }: ServerOptions): Promise<void> {
@@ -106,70 +69,94 @@ function listening(server: Server, { port, host, reusePort = false }: ServerOpti
   });
 }
 
-function close(server: Server, shared: Shared, closeIdle: () => void): Promise<void> {
+function close(server: Server, shared: Shared): Promise<void> {
   return new Promise((resolve) => {
     shared.isDraining = true;
     server.close(() => resolve());
-    closeIdle();
-    // Requests under way get time to end; their answers close their connections.
-    setTimeout(() => server.closeAllConnections(), 5_000).unref();
-  });
-}
-
-/** Holds connections to their limits. Returns what closes all without a request under way, those too that never had one. */
-function trackConnections(server: Server, { holdings, underWay }: Shared): () => void {
-  server.on('connection', (socket: Socket) => {
-    const address = socket.remoteAddress ?? '';
-    if (!holdings.take(address)) return void socket.destroy();
-    underWay.set(socket, 0);
-    socket.once('close', () => {
-      underWay.delete(socket);
-      holdings.give(address);
-    });
-  });
-  return () => {
-    for (const [socket, requests] of underWay) {
+    for (const [socket, { requests }] of shared.connections) {
       if (requests > 0) continue;
       // What is still being written is let out.
       if (socket.writableLength > 0) socket.end();
       else socket.destroy();
     }
-  };
+    // Requests under way get time to end; their answers close their connections.
+    setTimeout(() => {
+      for (const socket of shared.connections.keys()) socket.destroy();
+    }, 5_000).unref();
+  });
+}
+
+/**
+ * Holds connections to their limits, and begins each with `plain-requests.ts`. What node:http itself does with a new connection is the
+ * listener that its server has from the start; it is called once a connection brings something else.
+ */
+function spreadConnections(server: Server, shared: Shared): PlainRequests {
+  const { holdings, connections } = shared;
+  const useHttp = server.listeners('connection') as ((this: Server, socket: Socket) => void)[];
+  server.removeAllListeners('connection');
+  const plain = createPlainRequests(shared, (socket) => {
+    for (const take of useHttp) take.call(server, socket);
+  });
+  server.on('connection', (socket: Socket) => {
+    const address = socket.remoteAddress ?? '';
+    if (!holdings.take(address)) return void socket.destroy();
+    const connection = { requests: 0 };
+    connections.set(socket, connection);
+    socket.once('close', () => {
+      connections.delete(socket);
+      holdings.give(address);
+    });
+    plain.take(socket, connection);
+  });
+  return plain;
 }
 
 function takeRequest(shared: Shared, request: IncomingMessage, response: ServerResponse): void {
-  const { socket, method = 'GET', url = '/' } = request;
-  shared.underWay.set(socket, (shared.underWay.get(socket) ?? 0) + 1);
-  const exchange: Exchange = { shared, request, response, requestId: shared.nextId(), held: 0, isAnswered: false };
+  const { method = 'GET', url = '/', socket } = request;
+  const connection = shared.connections.get(socket) ?? { requests: 0 };
+  connection.requests += 1;
+  const exchange: HttpExchange = {
+    shared,
+    connection,
+    requestId: shared.nextId(),
+    method,
+    url,
+    header: headerOf(request),
+    peer: socket.remoteAddress,
+    write: (answer) => write(exchange, answer),
+    destroy: () => void response.destroy(),
+    held: 0,
+    isAnswered: false,
+    request,
+    response,
+  };
   const mark = url.indexOf('?');
   const path = mark < 0 ? url : url.slice(0, mark);
-  const query = mark < 0 ? '' : url.slice(mark + 1);
   try {
     if (request.rawHeaders.length > shared.bounds.headerCount * 2) throw tooManyHeaders(shared.bounds.headerCount);
     const answering = shared.options.ops(method, path);
     if (answering !== null) {
       answering.then(
-        (answer) => finish(exchange, answer, answer.headers),
+        (answer) => finish(exchange, answer),
         (error) => fail(exchange, error),
       );
-    } else if (method === 'OPTIONS') finish(exchange, noContent, preflightHeaders);
-    else if (method === 'POST' && takesBody(path)) receive(exchange, path, query);
-    else handOver(exchange, path, query, noBody);
+    } else if (method === 'OPTIONS') finish(exchange, allowed);
+    else if (method === 'POST' && takesBody(path)) receive(exchange);
+    else handOver(exchange, noBody);
   } catch (error) {
     fail(exchange, error);
   }
 }
 
 const noBody = new Uint8Array();
-const noContent: CollectorResponse = { status: 204, headers: {}, body: '' };
+const allowed: CollectorResponse = { status: 204, headers: preflightHeaders, body: '' };
 
 /** Reads the body, then hands over. Throws what the headers alone are refused for. */
-function receive(exchange: Exchange, path: string, query: string): void {
+function receive(exchange: HttpExchange): void {
   const { request, shared } = exchange;
   const labelled = encodingOf(request.headers['content-encoding']);
   if (Number(request.headers['content-length'] ?? 0) > limits.batchBytes) throw tooLarge();
-  let first: Buffer | null = null;
-  let more: Buffer[] | null = null;
+  const chunks: Buffer[] = [];
   shared.deadlines.add(exchange);
   request.on('data', (chunk: Buffer) => {
     // After a refusal the rest is thrown away.
@@ -177,9 +164,7 @@ function receive(exchange: Exchange, path: string, query: string): void {
     if (!shared.budget.take(chunk.length)) return fail(exchange, tooMuchUnderWay());
     exchange.held += chunk.length;
     if (exchange.held > limits.batchBytes) return fail(exchange, tooLarge());
-    if (first === null) first = chunk;
-    else if (more === null) more = [first, chunk];
-    else more.push(chunk);
+    chunks.push(chunk);
   });
   request.on('error', (cause) => {
     fail(exchange, new CodedError('BODY_UNPARSABLE', { message: 'The body was cut off.', cause }));
@@ -187,55 +172,8 @@ function receive(exchange: Exchange, path: string, query: string): void {
   request.on('end', () => {
     if (exchange.isAnswered) return;
     shared.deadlines.delete(exchange);
-    const sent = more === null ? (first ?? noBody) : Buffer.concat(more, exchange.held);
-    const encoding = actualEncoding(sent, labelled);
-    if (encoding === null) handOver(exchange, path, query, sent);
-    else unpackThenHandOver(exchange, path, query, sent, encoding);
+    takeBody(exchange, chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks), labelled);
   });
-}
-
-function unpackThenHandOver(
-  exchange: Exchange,
-  path: string,
-  query: string,
-  sent: Uint8Array,
-  encoding: Encoding,
-): void {
-  unpack(sent, encoding).then(
-    (body) => handOver(exchange, path, query, body),
-    (error) => fail(exchange, error),
-  );
-}
-
-/** Never throws: a fault becomes an answer. */
-function handOver(exchange: Exchange, path: string, query: string, body: Uint8Array): void {
-  const { request, requestId, shared } = exchange;
-  const { headers, method = 'GET' } = request;
-  const { options } = shared;
-  const forwardedFor = headers['x-forwarded-for'];
-  try {
-    options.answer(
-      {
-        method,
-        path,
-        query,
-        authorization: headers.authorization,
-        header: headerOf(request),
-        userAgent: headers['user-agent'] ?? null,
-        body,
-        remoteAddress: clientAddress(
-          request.socket.remoteAddress,
-          Array.isArray(forwardedFor) ? forwardedFor.join(',') : forwardedFor,
-          options.isTrustedProxy,
-        ),
-        receivedAt: options.now(),
-        requestId,
-      },
-      (answer) => finish(exchange, answer, answer.headers),
-    );
-  } catch (error) {
-    fail(exchange, error);
-  }
 }
 
 function headerOf({ headers }: IncomingMessage): (name: string) => string | undefined {
@@ -245,36 +183,10 @@ function headerOf({ headers }: IncomingMessage): (name: string) => string | unde
   };
 }
 
-function fail(exchange: Exchange, error: unknown): void {
-  const { request, requestId, shared } = exchange;
-  const { method = 'GET', url = '/' } = request;
-  const answer = faultResponse(shared.options.logger, error, { requestId, method, url, header: headerOf(request) });
-  finish(exchange, answer, answer.headers);
-}
-
-/** Answers once. Never throws: where no answer can be written, the connection ends. */
-function finish(exchange: Exchange, answer: CollectorResponse, headers: Readonly<Record<string, string>>): void {
-  const { request, response, shared } = exchange;
-  if (exchange.isAnswered) return;
-  exchange.isAnswered = true;
-  shared.budget.give(exchange.held);
+function write(exchange: HttpExchange, { status, headers: own, body: text, bytes }: CollectorResponse): void {
+  const { request, response, requestId, shared } = exchange;
   shared.deadlines.delete(exchange);
-  const requests = shared.underWay.get(request.socket);
-  if (requests !== undefined) shared.underWay.set(request.socket, requests - 1);
   if (response.destroyed) return;
-  try {
-    write(exchange, answer, headers);
-  } catch (error) {
-    shared.options.logger.error({ err: error, requestId: exchange.requestId }, 'an answer could not be written');
-    response.destroy();
-  }
-}
-
-function write(
-  { request, response, requestId, shared }: Exchange,
-  { status, body: text, bytes }: CollectorResponse,
-  own: Readonly<Record<string, string>>,
-): void {
   const body = bytes ?? text;
   // A flat list is written out as it is; an object would be read once more.
   const headers: string[] = ['x-request-id', requestId];
