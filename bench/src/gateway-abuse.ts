@@ -26,7 +26,7 @@ export async function benchGatewayAbuse(options: BenchOptions): Promise<BenchRes
   const dir = await mkdtemp(join(tmpdir(), 'tributary-bench-'));
   const ports = await freePorts(3);
   const url = `http://127.0.0.1:${ports[0]}`;
-  const product = await startProduct(dir, ports, ['--max-old-space-size=512']);
+  const product = await startProduct(dir, ports);
   const pid = product.child.pid!;
   try {
     const { apiKey } = await readJson<{ apiKey: string }>(join(dir, 'demo.json'));

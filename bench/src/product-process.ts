@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 
@@ -12,20 +13,16 @@ export interface ProductProcess {
 /**
  * Resolves when gateway and collector are ready.
  * @param ports of gateway, collector and warehouse.
- * @param nodeArguments of the main process.
  */
-export async function startProduct(
-  dir: string,
-  ports: readonly number[],
-  nodeArguments: readonly string[] = [],
-): Promise<ProductProcess> {
+export async function startProduct(dir: string, ports: readonly number[]): Promise<ProductProcess> {
   const main = fileURLToPath(new URL('../../cli/src/main.ts', import.meta.url));
   const [gateway, collector, warehouse] = ports.map(String) as [string, string, string];
   const demo = ['--demo', '--rate', '0', '--installs-per-day', '0', '--data-dir', dir];
   const on = ['--port', gateway, '--collector-port', collector, '--warehouse-port', warehouse];
-  const child = spawn(process.execPath, [...nodeArguments, main, 'serve', '--role', 'all', ...demo, ...on], {
+  const start = npmStart();
+  const child = spawn(process.execPath, [...start.nodeArguments, main, 'serve', '--role', 'all', ...demo, ...on], {
     stdio: ['ignore', 'ignore', 'inherit'],
-    env: { ...withoutSettings(process.env), TRIBUTARY_LOG_LEVEL: 'error' },
+    env: { ...withoutSettings(process.env), ...start.env, TRIBUTARY_LOG_LEVEL: 'error' },
   });
   const giveUpAt = Date.now() + 150_000;
   for (;;) {
@@ -49,6 +46,19 @@ export async function startProduct(
         child.once('exit', () => resolve());
         child.kill('SIGTERM');
       }),
+  };
+}
+
+/** Variables and runtime arguments that `npm start` gives: `NAME=value … node --argument … cli/src/main.ts …`. */
+function npmStart(): { readonly env: Record<string, string>; readonly nodeArguments: readonly string[] } {
+  const { scripts } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    scripts: { start: string };
+  };
+  const [before = '', after = ''] = scripts.start.split(/(?:^| )node /);
+  const words = (text: string) => text.split(' ').filter(Boolean);
+  return {
+    env: Object.fromEntries(words(before).map((word) => word.split('=', 2) as [string, string])),
+    nodeArguments: words(after.split('cli/src/main.ts', 1)[0] ?? ''),
   };
 }
 

@@ -132,10 +132,16 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
  * leaves nearly all of them to the cheap collections of young objects (a sixth of the family's CPU under full load).
  */
 const leastLimitMb = 128;
+/** A larger young generation is a little faster, and takes more than the 250 MB that a collector's worker may. */
+const youngMb = 8;
 
 function runtimeOf({ execPath, execArgv, heapMb }: ChildSpec) {
   const limits = heapMb
-    ? [`--max-old-space-size=${heapMb}`, `--initial-old-space-size=${Math.min(leastLimitMb, heapMb)}`]
+    ? [
+        `--max-old-space-size=${heapMb}`,
+        `--initial-old-space-size=${Math.min(leastLimitMb, heapMb)}`,
+        `--max-semi-space-size=${youngMb}`,
+      ]
     : [];
   const argv = [...limits, ...(execArgv ?? [])];
   // Another runtime does not know this one's options, which fork would hand on.

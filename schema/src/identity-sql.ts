@@ -48,6 +48,22 @@ export function linkedIdsSql(scope: IdentityScope = tenantAndApps): string {
 }
 
 /**
+ * An id as 128 bits: what `uniqExact` keeps of a text too, but hashed a column at a time. Counting 440,000 rows of 267,000
+ * devices takes a fifth less CPU.
+ */
+export const idHash = (id: string): string => `reinterpretAsUInt128(sipHash128(${id}))`;
+
+/** An id within its app: one number is the key of a join where app and text are two, which takes half more. */
+export const idInAppHash = (id: string): string => `bitXor(${idHash(id)}, ${idHash('app_id')})`;
+
+/**
+ * A subquery of (linked, person): each id that belongs to somebody, as `idInAppHash`, and that person as `idHash`. In a left
+ * join `person` is 0 for ids that stand for themselves.
+ */
+export const linkedHashesSql = (scope: IdentityScope = tenantAndApps): string =>
+  `(SELECT ${idInAppHash('device_key')} AS linked, ${idHash('person_id')} AS person FROM ${linkedIdsSql(scope)})`;
+
+/**
  * Counts distinct people. `keysSql` is a SELECT of app_id, device_key and the columns of `groupBy`, of rows as they are: one
  * hash of each row is cheaper than a DISTINCT before it (0.2 s of CPU in place of 0.4 for 466,000 rows of 276,000 devices).
  * Answers the columns of `groupBy` and `people` (Float64).
@@ -60,14 +76,12 @@ export function countPeopleSql(
   groupBy: readonly string[],
   scope: IdentityScope = tenantAndApps,
 ): string {
-  const columns = groupBy.map((name) => `keys.${name} AS ${name}`).join(', ');
-  // One key: a join over two of them took a third more. An id may be linked in several apps, each with a person of its own.
-  const links = `(SELECT device_key, groupArray(app_id) AS apps, groupArray(person_id) AS persons FROM ${linkedIdsSql(scope)} GROUP BY device_key)`;
-  const person = `if(has(linked.apps, keys.app_id), linked.persons[indexOf(linked.apps, keys.app_id)], keys.device_key)`;
-  return `SELECT ${columns ? `${columns}, ` : ''}toFloat64(uniqExact(${person})) AS people
-FROM (${keysSql}) AS keys
-LEFT ANY JOIN ${links} AS linked ON keys.device_key = linked.device_key
-${columns ? `GROUP BY ${groupBy.map((name) => `keys.${name}`).join(', ')}` : ''}`;
+  const columns = groupBy.map((name) => `${name}, `).join('');
+  return `SELECT ${columns}toFloat64(uniqExact(if(person = 0, own, person))) AS people
+FROM (SELECT ${columns}${idHash('device_key')} AS own, ${idInAppHash('device_key')} AS own_in_app FROM (${keysSql})) AS keys
+LEFT ANY JOIN ${linkedHashesSql(scope)} AS links ON own_in_app = linked
+${groupBy.length > 0 ? `GROUP BY ${groupBy.join(', ')}` : ''}
+SETTINGS join_algorithm = 'hash'`;
 }
 
 /** Undoes the merge of these ids from the moment on, in all of the past. A row for `identity_links`. */

@@ -110,7 +110,7 @@ export function columnsOf(
 ): string {
   const empty = (metric: ReportMetric) =>
     metric === 'PEOPLE'
-      ? "arrayReduce('uniqExactState', emptyArrayString())"
+      ? "arrayReduce('uniqExactState', CAST([], 'Array(UInt128)'))"
       : reportMetric(metric).unit === 'money'
         ? 'toDecimal128(0, 6)'
         : metric.startsWith('CONVERSIONS')

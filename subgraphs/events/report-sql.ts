@@ -66,22 +66,20 @@ function campaignFilters(plan: ReportPlan): string {
       ? [`AND ${dimensionSql(dimension)} ${exclude ? 'NOT IN' : 'IN'} {${filterParam(index)}:Array(String)}`]
       : [],
   );
-  const wall = plan.byCampaign ? `({partnerId:String} = '' OR f.campaign IN ${partnerCampaigns})` : '1';
+  const wall = plan.partnerId === null ? '1' : `f.campaign IN ${partnerCampaigns}`;
   return `${wall} ${filters.join(' ')}`;
 }
 
 /** Dated rates into the report's currency: as given, else the inverse of the opposite pair. */
 const rates = `
-      SELECT currency, rate_day, argMax(factor, direct) AS factor
+      SELECT currency, rate_day, argMax(if(direct, toDecimal256(rate_, 12), divideDecimal(toDecimal256(1, 12), toDecimal256(if(direct, 1, rate_), 12), 12)), direct) AS factor
       FROM (
-        SELECT from_currency AS currency, fx_rates_mirror.day AS rate_day, toDecimal256(argMax(rate, version), 12) AS factor, 1 AS direct
-        FROM fx_rates_mirror WHERE tenant_id = {tenantId:String} AND to_currency = {currency:String} AND fx_rates_mirror.day < {ratesTo:Date}
-        GROUP BY from_currency, rate_day
-        UNION ALL
-        SELECT to_currency AS currency, fx_rates_mirror.day AS rate_day,
-          divideDecimal(toDecimal256(1, 12), toDecimal256(argMax(rate, version), 12), 12) AS factor, 0 AS direct
-        FROM fx_rates_mirror WHERE tenant_id = {tenantId:String} AND from_currency = {currency:String} AND fx_rates_mirror.day < {ratesTo:Date} AND rate > 0
-        GROUP BY to_currency, rate_day
+        SELECT to_currency = {currency:String} AS direct, if(direct, from_currency, to_currency) AS currency,
+          fx_rates_mirror.day AS rate_day, argMax(rate, version) AS rate_
+        FROM fx_rates_mirror
+        WHERE tenant_id = {tenantId:String} AND fx_rates_mirror.day < {ratesTo:Date}
+          AND (to_currency = {currency:String} OR from_currency = {currency:String} AND rate > 0)
+        GROUP BY direct, currency, rate_day
       )
       GROUP BY currency, rate_day`;
 
@@ -231,7 +229,8 @@ export function reportQuery(plan: ReportPlan): {
   const { sql, params } = reportSql(plan);
   const definition = defineQuery<Params, Row>({
     name: 'events_report',
-    sql: `${sql}\n    LIMIT {limit:UInt32} OFFSET {offset:UInt64}`,
+    // Devices stay the side of the join that is kept in memory; the engine would take the events where they are fewer.
+    sql: `${sql}\n    LIMIT {limit:UInt32} OFFSET {offset:UInt64}\n    SETTINGS query_plan_join_swap_table = 'false'`,
     params: z.record(z.string(), z.unknown()),
     row: reportRowSchema(plan),
     timeoutMs: reportTimeoutMs,

@@ -283,6 +283,36 @@ describe('a conversion', () => {
   });
 });
 
+describe('a conversion whose journey a click made before its own turn', () => {
+  it('is not written again in its turn, and is revised by a later click', async () => {
+    const touch = (event_id: string) => click({ occurred_at: start - minute, gaid: 'g1', event_id });
+    let meanwhile: object | null = anEvent('purchase', { occurred_at: start, gaid: 'g1', event_id: 'p1' });
+    const racing: Warehouse = {
+      ...test.warehouse,
+      async query(definition, ...rest) {
+        // What is new has been listed by then.
+        if (definition.name === 'attribution_event_names' && meanwhile) {
+          await insert(meanwhile);
+          meanwhile = null;
+        }
+        return test.warehouse.query(definition, ...rest);
+      },
+    };
+    const worker = open(racing);
+    await worker.runOnce();
+    await insert(touch('c1'));
+    expect(await worker.runOnce()).toMatchObject({ events: 1, journeys: 1 });
+    expect(await worker.runOnce()).toMatchObject({ events: 1, journeys: 0 });
+    await insert(touch('c2'));
+    expect(await worker.runOnce()).toMatchObject({ events: 1, journeys: 1 });
+    expect((await journeys()).map((one) => [one.revision, one.touchIds])).toEqual([
+      [1, ['c1']],
+      [2, ['c1', 'c2']],
+    ]);
+    await worker.dispose();
+  });
+});
+
 describe('the loop', () => {
   it('decides an install within a second of its insert and says so on the live bus', async () => {
     const worker = open();

@@ -5,8 +5,8 @@ const sizes = (keys: readonly string[]) => [...batchesOf(keys, (key) => [key])].
 describe('batchesOf', () => {
   it('gives nothing for nothing', () => expect(sizes([])).toEqual([]));
 
-  it('holds 2,000 items at most', () => {
-    expect(sizes(Array.from({ length: 4_100 }, () => 'key'))).toEqual([2_000, 2_000, 100]);
+  it('holds 10,000 items at most', () => {
+    expect(sizes(Array.from({ length: 20_100 }, () => 'key'))).toEqual([10_000, 10_000, 100]);
   });
 
   it('holds 100,000 bytes of any one list at most, and one item at least', () => {

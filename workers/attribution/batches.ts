@@ -4,7 +4,7 @@
  * statement's rows stay few.
  */
 const parameterBytes = 100_000;
-const itemsPerBatch = 2_000;
+const itemsPerBatch = 10_000;
 /** Quotes and comma of one element. */
 const elementBytes = 3;
 

@@ -1,11 +1,12 @@
 import type { Clock } from '@tributary/platform/clock';
 import type { LiveBus } from '@tributary/platform/live-bus';
 import type { Conversion } from '@tributary/schema';
-import { buildJourney, journeyDays } from '@tributary/subgraphs/attribution/domain';
+import { buildJourney, journeyDays, namesOneDevice } from '@tributary/subgraphs/attribution/domain';
 import type { AppFacts } from './app-facts.ts';
 import { batchesOf } from './batches.ts';
 import { isTrigger, maxOf, minOf, touchpointMatcher } from './decide-installs.ts';
 import type { AppRange, EventReader, GoalEventRow, InstallRow } from './event-reader.ts';
+import type { FirstBuilds } from './first-builds.ts';
 import { type InstallJourney, type JourneyStore, journeyChanged } from './journey-store.ts';
 import { deviceIdListsOf, distinct, idsOf } from './keys.ts';
 import type { NewEvent } from './scan-reader.ts';
@@ -19,11 +20,14 @@ export interface JourneyDeps {
   readonly store: JourneyStore;
   readonly clock: Clock;
   readonly liveBus: LiveBus;
+  readonly firstBuilds: FirstBuilds;
 }
 
 /** A conversion and the event that it is. */
 interface GoalConversion extends Conversion {
   readonly event: GoalEventRow;
+  /** Nothing can be stored of it yet. */
+  readonly isFirst: boolean;
 }
 
 /**
@@ -36,46 +40,56 @@ export async function buildJourneys(
   events: readonly NewEvent[],
   affectedInstalls: readonly InstallRow[],
 ): Promise<number> {
-  const conversions = (await readGoalEvents(deps, app, events, affectedInstalls)).flatMap((event) =>
-    conversionsOf(app, event),
+  const own = new Map<string, GoalEventRow>(
+    events.filter((event) => namesOneDevice(event.deviceKey)).map((event) => [event.ref, event]),
   );
-  const keysOf = ({ event, conversionId }: GoalConversion) => [...idsOf(event), event.deviceKey, conversionId];
+  const goalEvents = new Map(own);
+  for (const event of await readGoalEvents(deps, app, events, affectedInstalls)) goalEvents.set(event.ref, event);
+  const conversions = [...goalEvents.values()].flatMap((event) =>
+    conversionsOf(app, event, own.has(event.ref) && deps.firstBuilds.isFirst(event)),
+  );
+  deps.firstBuilds.built(conversions.flatMap(({ event }) => (own.has(event.ref) ? [] : [event])));
+  const keysOf = ({ event, conversionId, isFirst }: GoalConversion) => [
+    ...idsOf(event),
+    event.deviceKey,
+    isFirst ? '' : conversionId,
+  ];
   let written = 0;
   for (const batch of batchesOf(conversions, keysOf)) written += await buildBatch(deps, app, batch);
   return written;
 }
 
-/** Events of the goals' kinds, each once, on the devices of the events and installs given. */
+/** Events of the goals' kinds on the devices that got a new click, impression or install; earlier ones can't change. */
 async function readGoalEvents(
   { reader }: JourneyDeps,
   app: AppFacts,
   events: readonly NewEvent[],
   affectedInstalls: readonly InstallRow[],
 ): Promise<GoalEventRow[]> {
-  const kinds = [...new Set(app.goals.map((goal) => goal.eventKind))];
-  const times = events.map((event) => event.occurredAt);
+  const triggers = events.filter(isTrigger);
+  if (triggers.length === 0) return [];
+  const times = triggers.map((event) => event.occurredAt);
   const range = {
     tenantId: app.tenantId,
     appId: app.appId,
     fromMs: minOf(times),
-    toMs: maxOf(times) + (events.some(isTrigger) ? journeyDays * dayMs : 0),
+    toMs: maxOf(times) + journeyDays * dayMs,
   };
-  const engagements = events.filter((event) => event.kind === 'click' || event.kind === 'impression');
-  const devices = distinct([...events, ...affectedInstalls].map((one) => one.deviceKey));
-  const found = new Map<string, GoalEventRow>();
+  const engagements = triggers.filter((event) => event.kind === 'click' || event.kind === 'impression');
+  const devices = distinct([...triggers, ...affectedInstalls].map((one) => one.deviceKey));
+  const found: GoalEventRow[] = [];
   let first = true;
   for (const deviceKeys of batchesOf(devices, (key) => [key])) {
     // The ids of engagements are as few as the events; they need to go along once only.
     const ids = deviceIdListsOf(first ? engagements : []);
     first = false;
-    const rows = await reader.readGoalEvents(range, { ids, deviceKeys: [...deviceKeys] }, kinds);
-    for (const row of rows) found.set(row.ref, row);
+    for (const row of await reader.readGoalEvents(range, { ids, deviceKeys: [...deviceKeys] })) found.push(row);
   }
-  return [...found.values()];
+  return found;
 }
 
 /** An event is a conversion of every goal that it meets. */
-function conversionsOf(app: AppFacts, event: GoalEventRow): GoalConversion[] {
+function conversionsOf(app: AppFacts, event: GoalEventRow, isFirst: boolean): GoalConversion[] {
   return app.goals
     .filter((goal) => goal.eventKind === event.kind && (goal.eventName === null || goal.eventName === event.name))
     .map((goal) => ({
@@ -86,6 +100,7 @@ function conversionsOf(app: AppFacts, event: GoalEventRow): GoalConversion[] {
       valueAmount: event.valueAmount,
       valueCurrency: event.valueCurrency,
       event,
+      isFirst,
     }));
 }
 
@@ -103,7 +118,7 @@ async function buildBatch(
     ),
     store.readLatest(
       range,
-      conversions.map((one) => one.conversionId),
+      conversions.filter((one) => !one.isFirst).map((one) => one.conversionId),
     ),
   ]);
   const touchpoints = await reader.readTouchpoints(
@@ -138,7 +153,7 @@ async function buildBatch(
 
 function journeyOf(
   app: AppFacts,
-  { event, ...conversion }: GoalConversion,
+  { event, isFirst: _, ...conversion }: GoalConversion,
   installs: readonly InstallRow[],
   touchpointsOf: ReturnType<typeof touchpointMatcher>,
 ): InstallJourney {

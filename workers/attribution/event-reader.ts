@@ -1,14 +1,15 @@
-import { defineQuery, timeParam, type Warehouse } from '@tributary/platform/warehouse';
+import { defineQuery, type QueryDefinition, timeParam, type Warehouse } from '@tributary/platform/warehouse';
 import type { InstallKeys, TouchpointKeys } from '@tributary/subgraphs/attribution/domain';
 import { z } from 'zod';
-import { type DeviceIdLists, deviceIdLists, deviceIdRow } from './keys.ts';
+import { type DeviceIdLists, deviceIdLists, deviceIdRow, goalEventRow } from './keys.ts';
 import {
   deviceIdColumns,
   epochMs,
   eventRef,
+  goalEventColumns,
   idOrNull,
-  namesOfKinds,
   ofApp,
+  ofKinds,
   referrerClickId,
   sharingDevice,
 } from './sql.ts';
@@ -16,9 +17,24 @@ import {
 const appParams = {
   tenantId: z.string().min(1),
   appId: z.string().min(1),
+  kinds: z.array(z.string()).min(1),
+  names: z.array(z.string()).min(1),
   fromMs: z.number(),
   toMs: z.number(),
 };
+
+/** Grain: name of an event kind. Answered from a projection. Scan: the app's aggregates of those kinds. */
+const namesQuery = defineQuery({
+  name: 'attribution_event_names',
+  timeoutMs: 60_000,
+  sql: `
+    SELECT event_kind AS kind, event_name AS name
+    FROM events
+    WHERE ${ofApp} AND event_kind IN {kinds:Array(String)}
+    GROUP BY event_kind, event_name`,
+  params: z.object({ tenantId: z.string().min(1), appId: z.string().min(1), kinds: z.array(z.string()).min(1) }),
+  row: z.object({ kind: z.string(), name: z.string() }),
+});
 
 const inRange = `occurred_at >= ${timeParam('fromMs')} AND occurred_at <= ${timeParam('toMs')}`;
 
@@ -33,7 +49,7 @@ const installsQuery = defineQuery({
       ${referrerClickId} AS referrerClickId, ${epochMs('occurred_at')} AS installedAt,
       ${epochMs('install_begin_at')} AS beganAt, country, platform
     FROM events
-    WHERE ${ofApp} AND event_kind = 'install' AND ${inRange} AND ${namesOfKinds(`('install')`)}
+    WHERE ${ofApp} AND ${ofKinds} AND ${inRange}
       AND (${eventRef} IN {installIds:Array(String)} OR device_key IN {deviceKeys:Array(String)} OR ${sharingDevice}
       OR click_id IN {clickIds:Array(String)} OR (install_referrer != '' AND referrerClickId IN {clickIds:Array(String)}))`,
   params: z.object({
@@ -72,7 +88,7 @@ const touchpointsQuery = defineQuery({
       campaign_id AS campaignId, network, link_id AS linkId, site_id AS siteId, has(flags, 'bot') AS isBot,
       ${epochMs('occurred_at')} AS occurredAt, ${epochMs('received_at')} AS receivedAt
     FROM events
-    WHERE ${ofApp} AND event_kind IN ('click', 'impression') AND ${inRange} AND ${namesOfKinds(`('click', 'impression')`)}
+    WHERE ${ofApp} AND ${ofKinds} AND ${inRange}
       AND (campaign_id != '' OR link_id != '' OR click_id != '')
       AND (click_id IN {clickIds:Array(String)} OR ${sharingDevice})
     ORDER BY occurred_at DESC, event_id, source_format
@@ -103,29 +119,16 @@ const goalEventsQuery = defineQuery({
   name: 'attribution_goal_events',
   timeoutMs: 60_000,
   sql: `
-    SELECT ${eventRef} AS ref, event_kind AS kind, event_name AS name, device_key AS deviceKey, ${deviceIdColumns},
-      click_id AS clickId, ${epochMs('occurred_at')} AS occurredAt, toString(revenue_amount) AS valueAmount,
-      revenue_currency AS valueCurrency
+    SELECT ${goalEventColumns}
     FROM events
-    WHERE ${ofApp} AND event_kind IN {kinds:Array(String)} AND ${inRange} AND ${namesOfKinds('{kinds:Array(String)}')}
+    WHERE ${ofApp} AND ${ofKinds} AND ${inRange}
       AND (device_key IN {deviceKeys:Array(String)} OR ${sharingDevice})`,
   params: z.object({
     ...appParams,
     ...deviceIdLists,
-    kinds: z.array(z.string()).min(1),
     deviceKeys: z.array(z.string()),
   }),
-  row: z.object({
-    ref: z.string(),
-    kind: z.string(),
-    name: z.string(),
-    deviceKey: z.string(),
-    ...deviceIdRow,
-    clickId: z.string(),
-    occurredAt: z.number(),
-    valueAmount: z.string(),
-    valueCurrency: z.string(),
-  }),
+  row: z.object(goalEventRow),
 });
 
 export type InstallRow = z.output<typeof installsQuery.row> & InstallKeys;
@@ -152,16 +155,38 @@ export interface KeyLists {
 export interface EventReader {
   readInstalls(range: AppRange, keys: KeyLists): Promise<readonly InstallRow[]>;
   readTouchpoints(range: AppRange, keys: KeyLists): Promise<readonly TouchpointRow[]>;
-  readGoalEvents(range: AppRange, keys: KeyLists, kinds: string[]): Promise<readonly GoalEventRow[]>;
+  readGoalEvents(range: AppRange, keys: KeyLists): Promise<readonly GoalEventRow[]>;
 }
 
-export function createEventReader(warehouse: Warehouse): EventReader {
+/**
+ * A reader for a page of new events, to be opened when the page is read: the names of events are asked for once, so that
+ * each read goes to their rows, or is answered here where the app has none. A name that comes up later comes with events
+ * that are new themselves.
+ */
+export async function openEventReader(
+  warehouse: Warehouse,
+  { tenantId, appId }: Pick<AppRange, 'tenantId' | 'appId'>,
+  goalKinds: readonly string[],
+): Promise<EventReader> {
+  const kindsOf = { installs: ['install'], touchpoints: ['click', 'impression'], goalEvents: [...goalKinds] };
+  const rows = await warehouse.query(namesQuery, { tenantId, appId, kinds: Object.values(kindsOf).flat() });
+  const namesOf = (kinds: string[]) => [
+    ...new Set(rows.filter(({ kind }) => kinds.includes(kind)).map(({ name }) => name)),
+  ];
+  const ask = async <P extends object, R>(
+    query: QueryDefinition<P & { kinds: string[]; names: string[] }, R>,
+    kinds: string[],
+    params: P,
+  ): Promise<readonly R[]> => {
+    const names = namesOf(kinds);
+    return names.length === 0 ? [] : warehouse.query(query, { ...params, kinds, names });
+  };
   return {
     readInstalls: (range, { ids, installIds = [], deviceKeys = [], clickIds = [] }) =>
-      warehouse.query(installsQuery, { ...range, ...ids, installIds, deviceKeys, clickIds }),
+      ask(installsQuery, kindsOf.installs, { ...range, ...ids, installIds, deviceKeys, clickIds }),
     readTouchpoints: (range, { ids, clickIds = [] }) =>
-      warehouse.query(touchpointsQuery, { ...range, ...ids, clickIds, perDevice: touchpointsPerDevice }),
-    readGoalEvents: (range, { ids, deviceKeys = [] }, kinds) =>
-      warehouse.query(goalEventsQuery, { ...range, ...ids, deviceKeys, kinds }),
+      ask(touchpointsQuery, kindsOf.touchpoints, { ...range, ...ids, clickIds, perDevice: touchpointsPerDevice }),
+    readGoalEvents: (range, { ids, deviceKeys = [] }) =>
+      ask(goalEventsQuery, kindsOf.goalEvents, { ...range, ...ids, deviceKeys }),
   };
 }

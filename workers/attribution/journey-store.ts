@@ -64,6 +64,7 @@ export function journeyChanged(journey: InstallJourney, stored: StoredJourney | 
 export function createJourneyStore(warehouse: Warehouse): JourneyStore {
   return {
     async readLatest(range, conversionIds) {
+      if (conversionIds.length === 0) return new Map();
       const rows = await warehouse.query(latestQuery, { ...range, conversionIds: [...conversionIds] });
       return new Map(
         rows.map(({ conversionId, latest, ...stored }) => [conversionId, { ...stored, revision: latest }]),

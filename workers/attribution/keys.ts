@@ -19,6 +19,20 @@ export const deviceIdRow = {
   anonymousId: z.string(),
 };
 
+/** Zod form of `goalEventColumns`. */
+export const goalEventRow = {
+  ref: z.string(),
+  kind: z.string(),
+  name: z.string(),
+  deviceKey: z.string(),
+  ...deviceIdRow,
+  clickId: z.string(),
+  occurredAt: z.number(),
+  insertedAt: z.number(),
+  valueAmount: z.string(),
+  valueCurrency: z.string(),
+};
+
 export interface DeviceIdLists extends Record<string, string[]> {
   readonly gaids: string[];
   readonly idfas: string[];

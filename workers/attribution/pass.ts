@@ -8,9 +8,10 @@ import { namesOneDevice } from '@tributary/subgraphs/attribution/domain';
 import { type AppFacts, appFactsOf } from './app-facts.ts';
 import { batchesOf } from './batches.ts';
 import { buildJourneys } from './build-journeys.ts';
-import { decideInstalls, readAffectedInstalls } from './decide-installs.ts';
+import { decideInstalls, isTrigger, readAffectedInstalls } from './decide-installs.ts';
 import { createDecisionStore } from './decision-store.ts';
-import { createEventReader } from './event-reader.ts';
+import { openEventReader } from './event-reader.ts';
+import type { FirstBuilds } from './first-builds.ts';
 import { createJourneyStore } from './journey-store.ts';
 import { idsOf } from './keys.ts';
 import type { NewEvent } from './scan-reader.ts';
@@ -21,6 +22,7 @@ export interface PassDeps {
   readonly liveBus: LiveBus;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly firstBuilds: FirstBuilds;
 }
 
 export interface PassCounts {
@@ -38,15 +40,22 @@ const appsAtOnce = 4;
  * Doing it again changes nothing, since only outcomes that differ from the stored ones are written.
  */
 export function createPass(deps: PassDeps): (events: readonly NewEvent[]) => Promise<PassCounts> {
-  const { warehouse, directory, liveBus, clock, logger } = deps;
-  const reader = createEventReader(warehouse);
-  const decisions = { reader, store: createDecisionStore(warehouse), clock };
-  const journeys = { reader, store: createJourneyStore(warehouse), clock, liveBus };
+  const { warehouse, directory, liveBus, clock, logger, firstBuilds } = deps;
+  const decisionStore = createDecisionStore(warehouse);
+  const journeyStore = createJourneyStore(warehouse);
 
   const passApp = async (app: AppFacts, events: readonly NewEvent[]): Promise<PassCounts> => {
     const counts = { events: events.length, decisions: 0, journeys: 0 };
-    const keysOf = (event: NewEvent) => [...idsOf(event), event.ref, event.deviceKey, event.clickId];
-    for (const batch of batchesOf(events.toSorted(byDevice), keysOf)) {
+    const reader = await openEventReader(warehouse, app, [...new Set(app.goals.map((goal) => goal.eventKind))]);
+    const decisions = { reader, store: decisionStore, clock };
+    const journeys = { reader, store: journeyStore, clock, liveBus, firstBuilds };
+    const keysOf = (event: NewEvent) => [
+      ...idsOf(event),
+      isTrigger(event) ? event.ref : '',
+      event.deviceKey,
+      event.clickId,
+    ];
+    for (const batch of batchesOf(byDevice(events), keysOf)) {
       const affected = await readAffectedInstalls({ reader }, app, batch);
       const changed = await decideInstalls(decisions, app, affected);
       // Told before the journeys are built: whoever looks at installs need not wait for them.
@@ -97,9 +106,10 @@ export function createPass(deps: PassDeps): (events: readonly NewEvent[]) => Pro
 }
 
 /** Brings the events of a device together, so that its install and clicks are mostly of one batch and it is decided once. */
-function byDevice(a: NewEvent, b: NewEvent): number {
-  const [left, right] = [a, b].map((event) => idsOf(event).find(namesOneDevice) ?? event.clickId);
-  return left === right ? 0 : (left ?? '') < (right ?? '') ? -1 : 1;
+function byDevice(events: readonly NewEvent[]): NewEvent[] {
+  const keyed = events.map((event) => ({ event, key: idsOf(event).find(namesOneDevice) ?? event.clickId }));
+  keyed.sort((a, b) => (a.key === b.key ? 0 : a.key < b.key ? -1 : 1));
+  return keyed.map(({ event }) => event);
 }
 
 const minuteOf = (ms: number): number => Math.floor(ms / minuteMs) * minuteMs;

@@ -14,11 +14,10 @@ export const eventRef = `concat(app_id, ':', source_format, ':', event_id)`;
 export const ofApp = `tenant_id = {tenantId:String} AND app_id = {appId:String} AND environment = 'production'`;
 
 /**
- * The event names under which events of some kinds are stored. The table is ordered by app, name and time, not by kind, so
- * that this (answered from a projection) is what lets the engine skip to the right rows.
+ * Rows of some kinds under the names that those kinds have (event-reader.ts). The table is ordered by app, name and time,
+ * not by kind, so that the names are what lets the engine skip to the right rows.
  */
-export const namesOfKinds = (kinds: string) => `event_name IN (
-      SELECT event_name FROM events WHERE ${ofApp} AND event_kind IN ${kinds} GROUP BY event_name)`;
+export const ofKinds = `event_kind IN {kinds:Array(String)} AND event_name IN {names:Array(String)}`;
 
 /** Rows that share a device id with the `DeviceIdLists` given, each kind of id with its own. Empty lists match nothing. */
 export const sharingDevice = `gaid IN {gaids:Array(String)} OR idfa IN {idfas:Array(String)} OR idfv IN {idfvs:Array(String)}
@@ -26,6 +25,12 @@ export const sharingDevice = `gaid IN {gaids:Array(String)} OR idfa IN {idfas:Ar
 
 /** Columns of the ids that events are matched by. */
 export const deviceIdColumns = 'gaid, idfa, idfv, android_id AS androidId, anonymous_id AS anonymousId';
+
+/** What a conversion is made of (`goalEventRow`). */
+export const goalEventColumns = `${eventRef} AS ref, event_kind AS kind, event_name AS name, device_key AS deviceKey,
+      ${deviceIdColumns}, click_id AS clickId, ${epochMs('occurred_at')} AS occurredAt,
+      ${epochMs('inserted_at')} AS insertedAt, toString(revenue_amount) AS valueAmount,
+      revenue_currency AS valueCurrency`;
 
 /** An id column, null where it names no one device (see `namesOneDevice`). */
 export const idOrNull = (column: string) => `if(replaceRegexpAll(${column}, '[0-]', '') = '', NULL, ${column})`;

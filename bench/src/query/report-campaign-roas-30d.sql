@@ -9,22 +9,17 @@
       FROM (
       SELECT toString(a.app_id) AS app, bucket_ AS bucket, toString(o.origin) AS campaign, toString(cur_) AS cur, day_ AS day, toUInt64(0) AS m_INSTALLS, toDecimal128(0, 6) AS m_COST, toUInt64(0) AS m_ATTRIBUTED_INSTALLS, sum(multiIf(event_kind IN ('purchase', 'ad_revenue'), amount, event_kind = 'refund', -amount, toDecimal128(0, 6))) AS m_REVENUE
       FROM (
-        SELECT app_id, device_key, event_kind, '' AS bucket_, '' AS own_,
+        SELECT app_id, bitXor(reinterpretAsUInt128(sipHash128(device_key)), reinterpretAsUInt128(sipHash128(app_id))) AS device_, event_kind, '' AS bucket_, '' AS own_,
           revenue_currency AS cur_, if(revenue_currency IN ('', {currency:String}), toDate('1970-01-01'), toDate(toDateTime(occurred_at), {zone0:String})) AS day_,
           1 AS n, revenue_amount AS amount
         FROM events WHERE tenant_id = {tenantId:String} AND app_id IN {appIds:Array(String)} AND environment = 'production' AND event_kind IN ('purchase', 'ad_revenue', 'refund')  AND occurred_at >= fromUnixTimestamp64Milli({fromMs:Int64}, 'UTC') AND occurred_at < fromUnixTimestamp64Milli({toMs:Int64}, 'UTC')) AS a
       LEFT ANY JOIN (
-        SELECT app_id, device, argMax(campaign_, installed) AS origin, argMax(touch, installed) AS touch
-        FROM (
-          SELECT app_id, install_id, argMax(device_key, revision) AS device, argMax(campaign_id, revision) AS campaign_,
-            argMax(verdict, revision) AS decided, argMax(installed_at, revision) AS installed,
-            argMax(touchpoint_id, revision) AS touch, argMax(country, revision) AS country_, argMax(platform, revision) AS platform_,
-            argMax(candidates, revision) AS evidence
-          FROM install_attributions
-          WHERE tenant_id = {tenantId:String} AND app_id IN {appIds:Array(String)} AND installed_at >= fromUnixTimestamp64Milli({lookbackMs:Int64}, 'UTC') AND device_key IN (SELECT device_key FROM events WHERE tenant_id = {tenantId:String} AND app_id IN {appIds:Array(String)} AND environment = 'production' AND event_kind IN ('purchase', 'ad_revenue', 'refund')  AND occurred_at >= fromUnixTimestamp64Milli({fromMs:Int64}, 'UTC') AND occurred_at < fromUnixTimestamp64Milli({toMs:Int64}, 'UTC'))
-          GROUP BY app_id, install_id HAVING decided = 'install')
-        GROUP BY app_id, device) AS o
-        ON o.device = a.device_key
+        SELECT bitXor(reinterpretAsUInt128(sipHash128(device_key)), reinterpretAsUInt128(sipHash128(app_id))) AS device, argMax(campaign_id, toUnixTimestamp64Milli(installed_at) * 1048576 + revision) AS origin
+        FROM install_attributions
+        WHERE tenant_id = {tenantId:String} AND app_id IN {appIds:Array(String)} AND installed_at >= fromUnixTimestamp64Milli({lookbackMs:Int64}, 'UTC') AND verdict = 'install' AND install_id NOT IN (
+          SELECT install_id FROM install_attributions WHERE tenant_id = {tenantId:String} AND app_id IN {appIds:Array(String)} AND installed_at >= fromUnixTimestamp64Milli({lookbackMs:Int64}, 'UTC') AND revision > 1
+          GROUP BY app_id, install_id HAVING argMax(verdict, revision) != 'install')
+        GROUP BY device) AS o ON o.device = a.device_
       GROUP BY app, bucket, campaign, cur, day
       UNION ALL
       SELECT toString(i.app_id) AS app, '' AS bucket, toString(campaign_) AS campaign, toString('') AS cur, toDate('1970-01-01') AS day, countIf(decided = 'install') AS m_INSTALLS, toDecimal128(0, 6) AS m_COST, countIf(decided = 'install' AND campaign_ != '') AS m_ATTRIBUTED_INSTALLS, toDecimal128(0, 6) AS m_REVENUE
@@ -35,7 +30,7 @@
             argMax(candidates, revision) AS evidence
           FROM install_attributions
           WHERE tenant_id = {tenantId:String} AND app_id IN {appIds:Array(String)} AND installed_at >= fromUnixTimestamp64Milli({fromMs:Int64}, 'UTC') AND installed_at < fromUnixTimestamp64Milli({toMs:Int64}, 'UTC')
-          GROUP BY app_id, install_id ) AS i
+          GROUP BY app_id, install_id) AS i
       WHERE 1
       GROUP BY app, bucket, campaign, cur, day
       UNION ALL
@@ -53,23 +48,19 @@
       FROM campaigns_mirror WHERE tenant_id = {tenantId:String} AND app_id IN {appIds:Array(String)}
       GROUP BY app_id, campaign_id) AS c ON c.app_id = f.app AND c.campaign_id = f.campaign
     ASOF LEFT JOIN (
-      SELECT currency, rate_day, argMax(factor, direct) AS factor
+      SELECT currency, rate_day, argMax(if(direct, toDecimal256(rate_, 12), divideDecimal(toDecimal256(1, 12), toDecimal256(if(direct, 1, rate_), 12), 12)), direct) AS factor
       FROM (
-        SELECT from_currency AS currency, fx_rates_mirror.day AS rate_day, toDecimal256(argMax(rate, version), 12) AS factor, 1 AS direct
-        FROM fx_rates_mirror WHERE tenant_id = {tenantId:String} AND to_currency = {currency:String} AND fx_rates_mirror.day < {ratesTo:Date}
-        GROUP BY from_currency, rate_day
-        UNION ALL
-        SELECT to_currency AS currency, fx_rates_mirror.day AS rate_day,
-          divideDecimal(toDecimal256(1, 12), toDecimal256(argMax(rate, version), 12), 12) AS factor, 0 AS direct
-        FROM fx_rates_mirror WHERE tenant_id = {tenantId:String} AND from_currency = {currency:String} AND fx_rates_mirror.day < {ratesTo:Date} AND rate > 0
-        GROUP BY to_currency, rate_day
+        SELECT to_currency = {currency:String} AS direct, if(direct, from_currency, to_currency) AS currency,
+          fx_rates_mirror.day AS rate_day, argMax(rate, version) AS rate_
+        FROM fx_rates_mirror
+        WHERE tenant_id = {tenantId:String} AND fx_rates_mirror.day < {ratesTo:Date}
+          AND (to_currency = {currency:String} OR from_currency = {currency:String} AND rate > 0)
+        GROUP BY direct, currency, rate_day
       )
       GROUP BY currency, rate_day) AS r ON r.currency = f.cur AND f.day >= r.rate_day
-      WHERE ({partnerId:String} = '' OR f.campaign IN (
-      SELECT campaign_id FROM campaigns_mirror WHERE tenant_id = {tenantId:String}
-      GROUP BY campaign_id HAVING argMax(partner_id, version) = {partnerId:String} AND {partnerId:String} != ''
-    ))
+      WHERE 1
       GROUP BY g_CAMPAIGN HAVING v_INSTALLS != 0 OR v_COST != 0 OR notEmpty(mapKeys(rest_COST)) OR v_ATTRIBUTED_INSTALLS != 0 OR v_REVENUE != 0 OR notEmpty(mapKeys(rest_REVENUE))
     )
     ORDER BY v_INSTALLS DESC NULLS LAST, g_CAMPAIGN
     LIMIT {limit:UInt32} OFFSET {offset:UInt64}
+    SETTINGS query_plan_join_swap_table = 'false'

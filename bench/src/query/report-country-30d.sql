@@ -28,16 +28,14 @@
       GROUP BY app, bucket, d_COUNTRY, d_PLATFORM, cur, day
     ) AS f
     ASOF LEFT JOIN (
-      SELECT currency, rate_day, argMax(factor, direct) AS factor
+      SELECT currency, rate_day, argMax(if(direct, toDecimal256(rate_, 12), divideDecimal(toDecimal256(1, 12), toDecimal256(if(direct, 1, rate_), 12), 12)), direct) AS factor
       FROM (
-        SELECT from_currency AS currency, fx_rates_mirror.day AS rate_day, toDecimal256(argMax(rate, version), 12) AS factor, 1 AS direct
-        FROM fx_rates_mirror WHERE tenant_id = {tenantId:String} AND to_currency = {currency:String} AND fx_rates_mirror.day < {ratesTo:Date}
-        GROUP BY from_currency, rate_day
-        UNION ALL
-        SELECT to_currency AS currency, fx_rates_mirror.day AS rate_day,
-          divideDecimal(toDecimal256(1, 12), toDecimal256(argMax(rate, version), 12), 12) AS factor, 0 AS direct
-        FROM fx_rates_mirror WHERE tenant_id = {tenantId:String} AND from_currency = {currency:String} AND fx_rates_mirror.day < {ratesTo:Date} AND rate > 0
-        GROUP BY to_currency, rate_day
+        SELECT to_currency = {currency:String} AS direct, if(direct, from_currency, to_currency) AS currency,
+          fx_rates_mirror.day AS rate_day, argMax(rate, version) AS rate_
+        FROM fx_rates_mirror
+        WHERE tenant_id = {tenantId:String} AND fx_rates_mirror.day < {ratesTo:Date}
+          AND (to_currency = {currency:String} OR from_currency = {currency:String} AND rate > 0)
+        GROUP BY direct, currency, rate_day
       )
       GROUP BY currency, rate_day) AS r ON r.currency = f.cur AND f.day >= r.rate_day
       WHERE 1
@@ -45,3 +43,4 @@
     )
     ORDER BY v_EVENTS DESC NULLS LAST, g_COUNTRY, g_PLATFORM
     LIMIT {limit:UInt32} OFFSET {offset:UInt64}
+    SETTINGS query_plan_join_swap_table = 'false'

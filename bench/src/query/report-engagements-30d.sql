@@ -25,11 +25,9 @@
       SELECT app_id, campaign_id, argMax(network, version) AS network, argMax(partner_id, version) AS partner
       FROM campaigns_mirror WHERE tenant_id = {tenantId:String} AND app_id IN {appIds:Array(String)}
       GROUP BY app_id, campaign_id) AS c ON c.app_id = f.app AND c.campaign_id = f.campaign
-      WHERE ({partnerId:String} = '' OR f.campaign IN (
-      SELECT campaign_id FROM campaigns_mirror WHERE tenant_id = {tenantId:String}
-      GROUP BY campaign_id HAVING argMax(partner_id, version) = {partnerId:String} AND {partnerId:String} != ''
-    ))
+      WHERE 1
       GROUP BY bucket, g_CAMPAIGN HAVING v_CLICKS != 0 OR v_IMPRESSIONS != 0
     )
     ORDER BY bucket ASC, bucket, g_CAMPAIGN
     LIMIT {limit:UInt32} OFFSET {offset:UInt64}
+    SETTINGS query_plan_join_swap_table = 'false'

@@ -19,8 +19,6 @@ export const workerRole = 'collector:worker';
 const entry = fileURLToPath(new URL('../main.ts', import.meta.url));
 /** Of each worker's V8: what waits to be stored lies outside of it. */
 const heapMb = 192;
-/** A larger young generation is a little faster, and takes more than the 250 MB that a worker may. */
-const heapFlags = ['--max-semi-space-size=8'];
 
 /** Whether the collector is to run as processes of its own that share the port. */
 export function hasWorkers({ collector }: Pick<Config, 'collector'>): boolean {
@@ -74,7 +72,7 @@ export async function startCollectorWorkers(
   ports.disposal.add('collector workers', () => supervisor.dispose());
   const args = ['serve', '--role', workerRole];
   const env = { ...overlay, TRIBUTARY_COLLECTOR_PORT: String(port) };
-  const program = runtime === 'bun' ? { execPath: bunPath() } : { heapMb, execArgv: heapFlags };
+  const program = runtime === 'bun' ? { execPath: bunPath() } : { heapMb };
   await Promise.all(
     Array.from({ length: workers }, (_, index) =>
       supervisor.start({ name: `collector ${index + 1}`, args, env, ...program }),

@@ -10,7 +10,7 @@ export type WorkerName = keyof typeof workers;
 
 /** A loop over the warehouse: reads what is new, calls the domain, writes. */
 export async function startWorkerRole(ports: Ports, name: WorkerName): Promise<RunningRole> {
-  const { config, clock, logger } = ports;
+  const { config, clock, logger, metrics } = ports;
   const [warehouse, directory, liveBus] = await Promise.all([ports.warehouse(), ports.directory(), ports.liveBus()]);
   const createWorker = await workers[name]();
   const worker = createWorker({
@@ -20,6 +20,7 @@ export async function startWorkerRole(ports: Ports, name: WorkerName): Promise<R
     clock,
     logger: logger.child({ worker: name }),
     config,
+    metrics,
   });
   ports.disposal.add(name, () => worker.dispose());
   await worker.start();

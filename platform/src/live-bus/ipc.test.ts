@@ -3,7 +3,7 @@ import { EventEmitter, once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { describeLiveBusContract } from '../live-bus.contract.ts';
 import type { LiveBus } from '../live-bus.ts';
-import { bridgeLiveBus, type ChildChannel, type IpcChannel, openIpcLiveBus } from './ipc.ts';
+import { bridgeLiveBus, type ChildChannel, type IpcChannel, type LiveTransfer, openIpcLiveBus } from './ipc.ts';
 import { createMemoryLiveBus } from './memory.ts';
 
 describeLiveBusContract('IPC, a parent and two children', async (options) => {
@@ -30,10 +30,15 @@ describe('openIpcLiveBus', () => {
     const heard: unknown[] = [];
     await bus.subscribe('directory.changed', (message) => heard.push(message));
     const raw = parentEnd as unknown as { send(message: unknown, callback: () => void): boolean };
-    for (const other of ['text', null, { kind: 'ready' }, { kind: 'live', topic: 'unknown', message: {} }]) {
+    for (const other of [
+      'text',
+      null,
+      { kind: 'ready' },
+      { kind: 'live', envelopes: [{ topic: 'unknown', message: {} }] },
+    ]) {
       raw.send(other, () => undefined);
     }
-    raw.send({ kind: 'live', topic: 'directory.changed', message: { version: 7 } }, () => undefined);
+    raw.send({ kind: 'live', envelopes: [{ topic: 'directory.changed', message: { version: 7 } }] }, () => undefined);
     while (heard.length === 0) await new Promise(setImmediate);
     expect(heard).toEqual([{ version: 7 }]);
     await bus.dispose();
@@ -63,9 +68,37 @@ describe('bridgeLiveBus', () => {
     }
   });
 
+  it('hands on all that was published in one go in one write, in its order', async () => {
+    const bus = createMemoryLiveBus();
+    const writes: number[][] = [];
+    const child = Object.assign(new EventEmitter(), {
+      connected: true,
+      send: ({ envelopes }: LiveTransfer, taken: () => void) => {
+        writes.push(envelopes.map(({ message }) => (message as { version: number }).version));
+        taken();
+        return true;
+      },
+    });
+    const end = bridgeLiveBus(bus, child as unknown as ChildChannel);
+    await new Promise(setImmediate);
+    for (const burst of [[1, 2, 3], [4]]) {
+      for (const version of burst) bus.publish('directory.changed', { version });
+      await new Promise(setImmediate);
+    }
+    expect(writes).toEqual([[1, 2, 3], [4]]);
+    end();
+  });
+
   it('drops messages to a child that takes none, and keeps taking from it', async () => {
     const bus = createMemoryLiveBus();
-    const stuck = Object.assign(new EventEmitter(), { connected: true, sent: 0, send: () => Boolean(++stuck.sent) });
+    const stuck = Object.assign(new EventEmitter(), {
+      connected: true,
+      sent: 0,
+      send: ({ envelopes }: LiveTransfer) => {
+        stuck.sent += envelopes.length;
+        return true;
+      },
+    });
     const end = bridgeLiveBus(bus, stuck as unknown as ChildChannel);
     await new Promise(setImmediate);
     for (let version = 1; version <= 5_000; version += 1) bus.publish('directory.changed', { version });

@@ -3,17 +3,24 @@ import type { LiveBus } from '../live-bus.ts';
 import { createTopicHistory, type TopicHistoryOptions } from './topic-history.ts';
 import { isLiveTopic, liveTopics } from './topics.ts';
 
-/** What travels over the channel between a forked child and its parent; other kinds of message may travel beside it. */
 export interface LiveEnvelope {
-  readonly kind: 'live';
   readonly topic: LiveTopic;
   readonly message: LiveMessages[LiveTopic];
+}
+
+/**
+ * What travels over the channel between a forked child and its parent; other kinds of message may travel beside it. All
+ * that is published in one go is one transfer: a write to the channel costs ten times what a message in it does.
+ */
+export interface LiveTransfer {
+  readonly kind: 'live';
+  readonly envelopes: readonly LiveEnvelope[];
 }
 
 /** One end of an IPC channel: `process` in the child, the ChildProcess in the parent. */
 export interface IpcChannel {
   readonly connected: boolean;
-  send?(message: LiveEnvelope, callback: (error: Error | null) => void): boolean;
+  send?(message: LiveTransfer, callback: (error: Error | null) => void): boolean;
   on(event: 'message', listener: (message: unknown) => void): unknown;
   off(event: 'message', listener: (message: unknown) => void): unknown;
 }
@@ -48,8 +55,7 @@ export function openIpcLiveBus({
   const topics = createTopicHistory(historyOptions);
   const send = createSender(channel);
   const receive = (raw: unknown): void => {
-    const envelope = parseEnvelope(raw);
-    if (envelope) topics.put(envelope.topic, envelope.message);
+    for (const { topic, message } of parseTransfer(raw)) topics.put(topic, message);
   };
   channel.on('message', receive);
   let disposed = false;
@@ -57,7 +63,7 @@ export function openIpcLiveBus({
     publish(topic, message) {
       if (disposed) return;
       topics.put(topic, message);
-      send({ kind: 'live', topic, message });
+      send({ topic, message });
     },
     subscribe: async (topic, listener, options) => (disposed ? () => {} : topics.subscribe(topic, listener, options)),
     async dispose() {
@@ -80,10 +86,10 @@ export function bridgeLiveBus(bus: LiveBus, child: ChildChannel): () => void {
   let ended = false;
 
   const receive = (raw: unknown): void => {
-    const envelope = parseEnvelope(raw);
-    if (!envelope) return;
-    fromChild.add(envelope.message);
-    bus.publish(envelope.topic, envelope.message);
+    for (const { topic, message } of parseTransfer(raw)) {
+      fromChild.add(message);
+      bus.publish(topic, message);
+    }
   };
   const end = (): void => {
     ended = true;
@@ -97,7 +103,7 @@ export function bridgeLiveBus(bus: LiveBus, child: ChildChannel): () => void {
   for (const topic of liveTopics) {
     void bus
       .subscribe(topic, (message) => {
-        if (!fromChild.has(message)) send({ kind: 'live', topic, message });
+        if (!fromChild.has(message)) send({ topic, message });
       })
       .then((unsubscribe) => {
         if (ended) unsubscribe();
@@ -109,24 +115,37 @@ export function bridgeLiveBus(bus: LiveBus, child: ChildChannel): () => void {
 
 function createSender(channel: IpcChannel): (envelope: LiveEnvelope) => void {
   let unsent = 0;
+  let open: LiveEnvelope[] = [];
+  const transfer = (): void => {
+    const envelopes = open;
+    open = [];
+    const settled = (): void => {
+      unsent -= envelopes.length;
+    };
+    try {
+      // With a callback, a channel that closes meanwhile is told here and does not become an 'error' event.
+      if (channel.connected && channel.send) channel.send({ kind: 'live', envelopes }, settled);
+      else settled();
+    } catch {
+      // The channel closed between the check and the call: nobody is left to hear it.
+      settled();
+    }
+  };
   return (envelope) => {
     if (!channel.connected || !channel.send || unsent >= maxUnsent) return;
     unsent += 1;
-    try {
-      // With a callback, a channel that closes meanwhile is told here and does not become an 'error' event.
-      channel.send(envelope, () => {
-        unsent -= 1;
-      });
-    } catch {
-      // The channel closed between the check and the call: nobody is left to hear it.
-      unsent -= 1;
-    }
+    if (open.push(envelope) === 1) queueMicrotask(transfer);
   };
 }
 
-function parseEnvelope(raw: unknown): LiveEnvelope | null {
-  if (typeof raw !== 'object' || raw === null) return null;
-  const { kind, topic, message } = raw as Partial<Record<keyof LiveEnvelope, unknown>>;
-  const fits = kind === 'live' && isLiveTopic(topic) && typeof message === 'object' && message !== null;
-  return fits ? (raw as LiveEnvelope) : null;
+function parseTransfer(raw: unknown): readonly LiveEnvelope[] {
+  const { kind, envelopes } = fieldsOf(raw);
+  if (kind !== 'live' || !Array.isArray(envelopes)) return [];
+  return envelopes.filter((one): one is LiveEnvelope => {
+    const { topic, message } = fieldsOf(one);
+    return isLiveTopic(topic) && typeof message === 'object' && message !== null;
+  });
 }
+
+const fieldsOf = (raw: unknown): Readonly<Record<string, unknown>> =>
+  typeof raw === 'object' && raw !== null ? (raw as Record<string, unknown>) : {};

@@ -32,6 +32,11 @@ export function prepareEngine(dir: string, memoryBytes: number): EngineSetup {
       max_bytes_before_external_group_by: share(0.25),
       max_bytes_before_external_sort: share(0.25),
       max_threads: String(Math.max(1, Math.min(4, availableParallelism()))),
+      // A query gets as many threads as the engine has times this free: with the usual 1 GiB there was never more than one.
+      max_threads_min_free_memory_per_thread: share(1 / 16),
+      // Rows and bytes from which on a second thread reads too; the usual 20 granules are most of what a console asks.
+      merge_tree_min_rows_for_concurrent_read: '32768',
+      merge_tree_min_bytes_for_concurrent_read: '41943040',
       // As a ClickHouse server reads them; `clickhouse local` has defaults of its own.
       input_format_skip_unknown_fields: '1',
       implicit_select: '0',

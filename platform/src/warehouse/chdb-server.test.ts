@@ -1,4 +1,5 @@
 import { request } from 'node:http';
+import { availableParallelism } from 'node:os';
 import { gzipSync } from 'node:zlib';
 import { z } from 'zod';
 import { createLogger } from '../logger.ts';
@@ -123,6 +124,12 @@ describe('the HTTP front of chDB', () => {
     await until(1);
     leaving.destroy();
     await until(0);
+  });
+
+  it('gives a query as many threads as the engine may use, though it has little memory', async () => {
+    const threads = Math.min(4, availableParallelism());
+    const plan = await (await post('/', 'EXPLAIN PIPELINE SELECT sum(number) FROM numbers_mt(10000000)')).text();
+    expect(plan.includes(`NumbersRange × ${threads}`)).toBe(threads > 1);
   });
 
   it('serves four readers while rows come in, and what they see only grows', async () => {
