@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { mappedLogMb } from './family-usage.ts';
 import type { Runtime } from './result.ts';
 
 export const benchKey = 'trk_write_bench_0123456789abcdefghijklmnopqrstuv';
@@ -11,7 +12,10 @@ export const benchKey = 'trk_write_bench_0123456789abcdefghijklmnopqrstuv';
 export interface ServerStats {
   readonly groups: number;
   readonly events: number;
+  /** Without the mapped log. */
   readonly rssMb: number;
+  /** Of the log's file in the page cache, which the system takes back when it needs it. */
+  readonly mappedLogMb: number;
   /** User and system time of all threads since the start. */
   readonly cpuMs: number;
 }
@@ -50,10 +54,12 @@ export async function startCollectorServer(
   const { port } = await answer<{ port: number }>();
   return {
     port,
-    stats: () => {
+    async stats() {
       const stats = answer<ServerStats>();
       child.send('stats');
-      return stats;
+      const { rssMb, ...others } = await stats;
+      const logMb = await mappedLogMb(child.pid!);
+      return { ...others, rssMb: rssMb - logMb, mappedLogMb: logMb };
     },
     async stop() {
       child.kill('SIGKILL');

@@ -43,11 +43,12 @@ export async function familyUsage(pid: number): Promise<readonly ProcessUsage[]>
 const mbOf = (smaps: string, field: string): number =>
   [...smaps.matchAll(new RegExp(`^${field}:\\s+(\\d+)`, 'gm'))].reduce((sum, [, kb]) => sum + Number(kb), 0) / 1_024;
 
-async function mappedLogMb(pid: number): Promise<number> {
+/** Of an event log that is mapped into memory. 0 where /proc is not there. */
+export async function mappedLogMb(pid: number): Promise<number> {
   const smaps = await readFile(`/proc/${pid}/smaps`, 'utf8').catch(() => '');
   return smaps
     .split(/\n(?=[0-9a-f]+-[0-9a-f]+ )/)
-    .filter((mapping) => /\/log\/\S*mdb/.test(mapping.split('\n', 1)[0] ?? ''))
+    .filter((mapping) => /\.mdb$/.test(mapping.split('\n', 1)[0] ?? ''))
     .reduce((sum, mapping) => sum + mbOf(mapping, 'Pss'), 0);
 }
 

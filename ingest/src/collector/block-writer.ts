@@ -32,7 +32,6 @@ export interface BlockWriter {
 }
 
 interface Waiting {
-  readonly events: number;
   readonly bytes: number;
   readonly done: (fault?: CodedError) => void;
 }
@@ -41,17 +40,19 @@ interface Waiting {
 interface Group {
   readonly items: Waiting[];
   readonly blocks: OpenBlocks;
+  events: number;
   bytes: number;
 }
 
 /** Bytes of one group; what waits beyond it goes into the next. */
 const maxGroupBytes = 4 * 1_048_576;
 /**
- * Under load groups begin so far apart: each costs half a millisecond of CPU whatever it holds, and touches other pages of the log's
- * file, which stay in memory. Where less comes, nothing is waited for.
+ * Under load small groups begin so far apart: each costs half a millisecond of CPU whatever it holds, and touches other pages of the
+ * log's file, which stay in memory. Where less comes, or a group is large already, nothing is waited for.
  */
-const busyGapMs = 4;
-const busyRequestsPerMs = 8;
+const busyGapMs = 2;
+const busyEventsPerMs = 8;
+const largeGroupBytes = 262_144;
 
 /**
  * Group commit: while one group is made durable, the next gathers. A busy collector so pays one flush for hundreds of
@@ -67,6 +68,7 @@ export function createBlockWriter(options: BlockWriterOptions): BlockWriter {
   const newGroup = (): Group => ({
     items: [],
     blocks: createOpenBlocks({ partitions: eventLog.partitionCount, nowMs: () => clock.now(), maxBlockBytes, memory }),
+    events: 0,
     bytes: 0,
   });
   let gathering: Group | null = null;
@@ -78,7 +80,7 @@ export function createBlockWriter(options: BlockWriterOptions): BlockWriter {
     if (group === gathering) gathering = null;
     else full.shift();
     const now = performance.now();
-    const isBusy = group.items.length > busyRequestsPerMs * Math.max(1, now - begunAt);
+    const isBusy = group.events > busyEventsPerMs * Math.max(1, now - begunAt);
     dueAt = isBusy ? now + busyGapMs : now;
     begunAt = now;
   };
@@ -86,7 +88,7 @@ export function createBlockWriter(options: BlockWriterOptions): BlockWriter {
     // One turn of the loop lets the requests that have arrived together go together.
     await new Promise((resolve) => setImmediate(resolve));
     for (let group = full[0] ?? gathering; group !== null; group = full[0] ?? gathering) {
-      const waitMs = group === gathering ? dueAt - performance.now() : 0;
+      const waitMs = group === gathering && group.bytes < largeGroupBytes ? dueAt - performance.now() : 0;
       if (waitMs > 0) {
         await new Promise((resolve) => setTimeout(resolve, waitMs));
         continue;
@@ -101,14 +103,13 @@ export function createBlockWriter(options: BlockWriterOptions): BlockWriter {
     running.add(flushing);
   };
 
-  const flush = async ({ items, blocks: open }: Group) => {
+  const flush = async ({ items, events, blocks: open }: Group) => {
     const startedAt = performance.now();
     let fault: CodedError | undefined;
     try {
       const blocks = open.close();
       if (blocks.length > 0) await eventLog.append(blocks);
       open.release();
-      const events = items.reduce((sum, item) => sum + item.events, 0);
       options.onGroup?.({ events, blocks: blocks.length, durationMs: performance.now() - startedAt });
     } catch (cause) {
       fault = cause instanceof CodedError ? cause : new CodedError('LOG_UNAVAILABLE', { cause, retryAfterSeconds: 1 });
@@ -140,7 +141,8 @@ export function createBlockWriter(options: BlockWriterOptions): BlockWriter {
       const group = groupFor(size);
       group.blocks.add(lines);
       group.blocks.addLetters(deadLetters);
-      group.items.push({ events: lines.length, bytes: size, done });
+      group.items.push({ bytes: size, done });
+      group.events += lines.length;
       group.bytes += size;
       bytes += size;
       start();

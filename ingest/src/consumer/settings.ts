@@ -46,7 +46,7 @@ const dayMs = 86_400_000;
 export const defaultConsumerSettings: ConsumerSettings = {
   group: 'warehouse',
   // About 40,000 events: of a stream of 1.2 million rows, batches of 10,000 cost 28 µs CPU a row, merges included, these 23.
-  maxBatchBytes: 32 * 1024 * 1024,
+  maxBatchBytes: 24 * 1024 * 1024,
   maxBatchRows: 50_000,
   maxBatchBlocks: 1_000,
   lingerMs: 100,
