@@ -6,7 +6,7 @@ import type { AbusiveOperation } from './gateway-abuses.ts';
 /** One way to ask a gateway. */
 export interface Transport {
   readonly name: 'POST' | 'GET' | 'graphql-ws' | 'SSE';
-  /** The code of the first error; null = none; `HTTP 431` for a status without a coded body. */
+  /** The code of the first error; null = none. */
   ask(operation: AbusiveOperation): Promise<string | null>;
   dispose(): Promise<void>;
 }
@@ -57,7 +57,9 @@ async function codeOf(response: Response): Promise<string | null> {
         ?.slice('data: '.length)
     : text;
   if (!json) return `HTTP ${response.status}`;
-  return firstCode((JSON.parse(json) as FormattedExecutionResult).errors);
+  const body = JSON.parse(json) as FormattedExecutionResult & { readonly error?: { readonly code: string } };
+  // What is refused before it is known to be GraphQL has the form of HTTP.
+  return body.error?.code ?? firstCode(body.errors);
 }
 
 function firstCode(errors: unknown): string | null {
