@@ -51,8 +51,6 @@ const maxGroupBytes = 4 * 1_048_576;
  * log's file, which stay in memory. Where less comes, or a group is large already, nothing is waited for.
  */
 const busyGapMs = 2;
-/** Of batches: who sends ten events at once and more waits for no single one. */
-const busyBatchGapMs = 6;
 const busyEventsPerMs = 8;
 const largeGroupBytes = 262_144;
 
@@ -83,8 +81,7 @@ export function createBlockWriter(options: BlockWriterOptions): BlockWriter {
     else full.shift();
     const now = performance.now();
     const isBusy = group.events > busyEventsPerMs * Math.max(1, now - begunAt);
-    const gapMs = group.events < group.items.length * 10 ? busyGapMs : busyBatchGapMs;
-    dueAt = isBusy ? now + gapMs : now;
+    dueAt = isBusy ? now + busyGapMs : now;
     begunAt = now;
   };
   const flushAll = async () => {
