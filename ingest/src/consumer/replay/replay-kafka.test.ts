@@ -12,30 +12,14 @@ import { aBlock, type EventSpec, partitionOfEvent } from '../blocks.testing.ts';
 import { type Consumer, createConsumer } from '../consumer.ts';
 import { silentLogger } from '../steps/steps.testing.ts';
 import { replayEvents } from './replay.ts';
+import { noParams, storedIds, storedSums } from './replay-queries.testing.ts';
 
 const brokers = process.env['TRIBUTARY_TEST_KAFKA_BROKERS']?.split(',');
 const partitions = 3;
 const hourMs = 3_600_000;
 const settings = { settleMs: 5, firstBackoffMs: 5, longestBackoffMs: 20 };
 const tenantFree = 'a test';
-const noParams = z.object({});
 
-const ids = defineQuery({
-  name: 'test.ids',
-  sql: 'SELECT event_id AS id FROM events ORDER BY id',
-  params: noParams,
-  row: z.object({ id: z.string() }),
-  tenantFree,
-});
-const sums = defineQuery({
-  name: 'test.sums',
-  sql: `SELECT toFloat64(count()) AS rows, toString(sum(revenue_amount)) AS revenue,
-  (SELECT toFloat64(sum(n)) FROM (SELECT count() AS n FROM events GROUP BY app_id, toStartOfMinute(occurred_at)
-    SETTINGS optimize_use_projections = 1)) AS aggregated FROM events`,
-  params: noParams,
-  row: z.object({ rows: z.number(), revenue: z.string(), aggregated: z.number() }),
-  tenantFree,
-});
 /** What a reader sees of the events before the range and of those in it. */
 const seenByReaders = defineQuery({
   name: 'test.seen',
@@ -102,7 +86,7 @@ function describeOnBroker(brokers: string[]): void {
       );
     const named = (prefix: string, count: number): EventSpec[] =>
       Array.from({ length: count }, (_, index) => ({ eventId: `${prefix}-${index}`, revenue: '1.5' }));
-    const stored = async () => (await warehouse.query(ids, {})).map(({ id }) => id);
+    const stored = async () => (await warehouse.query(storedIds, {})).map(({ id }) => id);
     const drained = () =>
       until(async () => {
         const [committed, ends] = await Promise.all([eventLog.committed('warehouse'), eventLog.ends()]);
@@ -157,7 +141,7 @@ function describeOnBroker(brokers: string[]): void {
       await drained();
 
       expect(await stored()).toEqual(known.map(({ eventId }) => eventId).toSorted());
-      expect(await warehouse.query(sums, {})).toEqual([
+      expect(await warehouse.query(storedSums, {})).toEqual([
         { rows: known.length, revenue: String(known.length * 1.5), aggregated: known.length },
       ]);
       expect(report.counts).toMatchObject({ conflicts: 0, refused: 0 });

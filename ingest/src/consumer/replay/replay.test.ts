@@ -15,29 +15,14 @@ import { silentLogger } from '../steps/steps.testing.ts';
 import { shutGate } from './gate.ts';
 import type { ReplayRange } from './range.ts';
 import { dropReplay, type ReplayRequest, recoverReplays, replayEvents, undoReplay } from './replay.ts';
+import { noParams, storedIds, storedSums } from './replay-queries.testing.ts';
 
 const partitions = 2;
 const noon = Date.UTC(2026, 10, 20, 12);
 const hourMs = 3_600_000;
 const range: ReplayRange = { fromMs: noon, toMs: noon + hourMs, appId: null };
 const tenantFree = 'a test';
-const noParams = z.object({});
 
-const ids = defineQuery({
-  name: 'test.ids',
-  sql: 'SELECT event_id AS id FROM events ORDER BY id',
-  params: noParams,
-  row: z.object({ id: z.string() }),
-  tenantFree,
-});
-const counts = defineQuery({
-  name: 'test.counts',
-  sql: `SELECT toFloat64(count()) AS rows, (SELECT toFloat64(sum(n)) FROM (SELECT count() AS n FROM events GROUP BY app_id, toStartOfMinute(occurred_at)
-    SETTINGS optimize_use_projections = 1)) AS aggregated, toString(sum(revenue_amount)) AS revenue FROM events`,
-  params: noParams,
-  row: z.object({ rows: z.number(), aggregated: z.number(), revenue: z.string() }),
-  tenantFree,
-});
 const tables = defineQuery({
   name: 'test.tables',
   sql: `SELECT name FROM system.tables WHERE database = currentDatabase() AND match(name, '^events_(replay|before)_') ORDER BY name`,
@@ -113,8 +98,8 @@ describe('replay on the embedded stores', () => {
     });
   const named = (prefix: string, count: number): EventSpec[] =>
     Array.from({ length: count }, (_, index) => ({ eventId: `${prefix}${index}`, revenue: '1.5' }));
-  const stored = async () => (await warehouse.query(ids, {})).map(({ id }) => id);
-  const totals = async () => (await warehouse.query(counts, {}))[0];
+  const stored = async () => (await warehouse.query(storedIds, {})).map(({ id }) => id);
+  const totals = async () => (await warehouse.query(storedSums, {}))[0];
   const deps = (over: Partial<Parameters<typeof replayEvents>[0]> = {}) => ({
     warehouse,
     logger: silentLogger,
