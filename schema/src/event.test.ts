@@ -1,9 +1,12 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { eventSchema } from './event.ts';
 
-const ddl = readFileSync(new URL('../clickhouse/0001_events.sql', import.meta.url), 'utf8');
+const folder = new URL('../clickhouse/', import.meta.url);
+const read = (name: string) => readFileSync(new URL(name, folder), 'utf8');
+const ddl = read('0001_events.sql');
+const laterFiles = readdirSync(folder).filter((name) => name.endsWith('.sql') && name > '0002');
 
-/** Columns of the events table: name → type. */
+/** Columns of the events table as it was created: name → type. */
 function columnsOf(sql: string): Map<string, string> {
   const body = /CREATE TABLE IF NOT EXISTS events\s*\(([\s\S]*?)\n\s*INDEX /.exec(sql)?.[1] ?? '';
   const lines = body
@@ -12,7 +15,16 @@ function columnsOf(sql: string): Map<string, string> {
   return new Map(lines.map(([, name = '', type = '']) => [name, type]));
 }
 
-const columns = columnsOf(ddl);
+/** What later files made of columns of a table: name → type. */
+const modifiedIn = (table: string): Map<string, string> =>
+  new Map(
+    laterFiles
+      .flatMap((name) => [...read(name).matchAll(new RegExp(`ALTER TABLE ${table}\\n([\\s\\S]*?);`, 'g'))])
+      .flatMap(([, changes = '']) => [...changes.matchAll(/MODIFY COLUMN (\w+) ([A-Z]\w*(?:\([^()]*\))?)/g)])
+      .map(([, name = '', type = '']) => [name, type]),
+  );
+
+const columns = new Map([...columnsOf(ddl), ...modifiedIn('events')]);
 /** Made by the warehouse itself. */
 const warehouseMade = ['inserted_at'];
 
@@ -36,7 +48,17 @@ describe('the event and its table', () => {
 
   it('keep money as a decimal and lists as arrays', () => {
     expect(columns.get('revenue_amount')).toBe('Decimal(38, 6)');
-    expect(columns.get('flags')).toBe('Array(LowCardinality(String))');
+    expect(columns.get('flags')).toBe('Array(String)');
+  });
+
+  it('keep dictionaries in the order key alone, for merges look up every value of one', () => {
+    const kept = [...columns].filter(([, type]) => type.includes('LowCardinality')).map(([name]) => name);
+    expect(kept).toEqual(['app_id', 'event_name']);
+  });
+
+  it('have the same types in the inbox, where the rows are read', () => {
+    expect(modifiedIn('events').size).toBeGreaterThan(10);
+    expect(modifiedIn('events_inbox')).toEqual(modifiedIn('events'));
   });
 
   it('know no absent value but the empty one', () => {

@@ -51,6 +51,8 @@ const maxGroupBytes = 4 * 1_048_576;
  * log's file, which stay in memory. Where less comes, or a group is large already, nothing is waited for.
  */
 const busyGapMs = 2;
+/** Of batches: who sends ten events at once and more waits for no single one. */
+const busyBatchGapMs = 6;
 const busyEventsPerMs = 8;
 const largeGroupBytes = 262_144;
 
@@ -81,7 +83,8 @@ export function createBlockWriter(options: BlockWriterOptions): BlockWriter {
     else full.shift();
     const now = performance.now();
     const isBusy = group.events > busyEventsPerMs * Math.max(1, now - begunAt);
-    dueAt = isBusy ? now + busyGapMs : now;
+    const gapMs = group.events < group.items.length * 10 ? busyGapMs : busyBatchGapMs;
+    dueAt = isBusy ? now + gapMs : now;
     begunAt = now;
   };
   const flushAll = async () => {
@@ -90,7 +93,8 @@ export function createBlockWriter(options: BlockWriterOptions): BlockWriter {
     for (let group = full[0] ?? gathering; group !== null; group = full[0] ?? gathering) {
       const waitMs = group === gathering && group.bytes < largeGroupBytes ? dueAt - performance.now() : 0;
       if (waitMs > 0) {
-        await new Promise((resolve) => setTimeout(resolve, waitMs));
+        // In steps: a group that has grown large meanwhile waits no longer.
+        await new Promise((resolve) => setTimeout(resolve, Math.min(waitMs, busyGapMs)));
         continue;
       }
       take(group);

@@ -76,6 +76,16 @@ describe('clusterDdl (its statements are parsed, not run on a cluster)', () => {
     ]);
   });
 
+  it('alters columns of the Distributed table as well, and those of the inbox under its own name', () => {
+    expect(clusterDdl('ALTER TABLE events MODIFY COLUMN sdk String;', { cluster: 'main' })).toEqual([
+      "ALTER TABLE events_local ON CLUSTER 'main' MODIFY COLUMN sdk String",
+      "ALTER TABLE events ON CLUSTER 'main' MODIFY COLUMN sdk String",
+    ]);
+    expect(clusterDdl('ALTER TABLE events_inbox MODIFY COLUMN sdk String;', { cluster: 'main' })).toEqual([
+      "ALTER TABLE events_inbox ON CLUSTER 'main' MODIFY COLUMN sdk String",
+    ]);
+  });
+
   it('refuses a statement that it has no form for', () => {
     expect(() => clusterDdl('DROP TABLE events;', { cluster: 'main' })).toThrow(RangeError);
     const unordered = 'CREATE TABLE IF NOT EXISTS surprise (a UInt8) ENGINE = Memory;';

@@ -49,6 +49,9 @@ interface Context {
   readonly database: string;
 }
 
+/** Made on every node under their own names: they keep nothing. */
+const rowlessTables: ReadonlySet<string> = new Set(['events_inbox']);
+
 const head = {
   table: /^\s*CREATE\s+TABLE\s+IF\s+NOT\s+EXISTS\s+(\w+)/i,
   view: /^\s*CREATE\s+(?:MATERIALIZED\s+)?VIEW\s+IF\s+NOT\s+EXISTS\s+(\w+)(?:\s+TO\s+(\w+))?/i,
@@ -63,8 +66,16 @@ function clusterStatement(statement: string, context: Context): readonly string[
   const view = head.view.exec(sql);
   if (view) return [clusterView(sql, view, context)];
   const altered = head.alter.exec(sql)?.[1];
-  if (altered) return [sql.replace(head.alter, `ALTER TABLE ${localNameOf(altered)} ${context.onCluster}`)];
+  if (altered) return clusterAlter(sql, altered, context);
   throw new RangeError(`This statement has no form for a cluster: ${sql.slice(0, 80)}`);
+}
+
+/** Columns are those of the Distributed table too; settings, aggregates and the like are of the rows. */
+function clusterAlter(sql: string, table: string, { onCluster }: Context): readonly string[] {
+  const altering = (name: string) => sql.replace(head.alter, `ALTER TABLE ${name} ${onCluster}`);
+  if (rowlessTables.has(table)) return [altering(table)];
+  const ofColumns = /^[^(]*\b(?:ADD|MODIFY|DROP)\s+COLUMN\b/i.test(sql);
+  return ofColumns ? [altering(localNameOf(table)), altering(table)] : [altering(localNameOf(table))];
 }
 
 function clusterTable(sql: string, table: string, context: Context): readonly string[] {

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -120,6 +120,53 @@ describe('migrateWarehouse', () => {
     });
     await writeFile(file, 'CREATE TABLE IF NOT EXISTS a (x UInt8) ENGINE = Memory;');
     await expect(migrateWarehouse(location, { dir })).resolves.toEqual(['0001_a']);
+  });
+
+  it('keeps what is stored when columns lose their dictionaries (0011), and its aggregates answer as before', async () => {
+    const location = newLocation();
+    const before = readdirSync(schemaDir).filter((name) => name.endsWith('.sql') && name < '0011');
+    for (const name of before) await copyFile(new URL(name, schemaDir), join(dir, name));
+    await migrateWarehouse(location, { dir });
+    const events = `${location.warehouse.database}.events`;
+    const sql = `INSERT INTO ${events} (tenant_id, app_id, event_id, block_id, environment, event_kind, event_name, occurred_at,
+      country, platform, network, sdk, flags, revenue_amount, revenue_currency)
+      SELECT 'ten_a', 'app_a', toString(number), 'block', if(number % 5 = 0, 'sandbox', 'production'), 'purchase', 'purchase',
+        toDateTime64('2026-09-29 10:00:00', 3, 'UTC') + toIntervalSecond(number), ['DE', 'US', ''][number % 3 + 1],
+        ['ios', 'android'][number % 2 + 1], ['', 'meta'][number % 2 + 1], concat('sdk ', toString(number % 7)),
+        if(number % 2 = 0, ['late', 'clock'], []), number, 'EUR' FROM numbers(20000)`;
+    await test.warehouse.execute({ name: 'test.insert', sql });
+    const rows = defineQuery({
+      name: 'test.rows',
+      tenantFree: 'test',
+      sql: `SELECT toString(sum(cityHash64(tenant_id, event_id, environment, event_kind, country, platform, network, sdk, flags))) AS sum
+        FROM ${events}`,
+      params: z.object({}),
+      row: z.object({ sum: z.string() }),
+    });
+    const aggregates = (projection: 0 | 1) =>
+      defineQuery({
+        name: 'test.aggregates',
+        tenantFree: 'test',
+        sql: `SELECT environment, country, platform, toFloat64(count()) AS events, toString(sum(revenue_amount)) AS revenue FROM ${events}
+          WHERE tenant_id = 'ten_a' AND app_id = 'app_a' GROUP BY ALL ORDER BY ALL
+          SETTINGS force_optimize_projection = ${projection}, optimize_use_projections = ${projection}`,
+        params: z.object({}),
+        row: z.record(z.string(), z.unknown()),
+      });
+    const [rowsBefore, aggregatesBefore] = [
+      await test.warehouse.query(rows, {}),
+      await test.warehouse.query(aggregates(1), {}),
+    ];
+    expect(aggregatesBefore).toHaveLength(12);
+    await expect(migrateWarehouse(location)).resolves.toContain('0011_plain_strings');
+    await expect(test.warehouse.query(rows, {})).resolves.toEqual(rowsBefore);
+    await expect(test.warehouse.query(aggregates(0), {})).resolves.toEqual(aggregatesBefore);
+    const settings = 'SETTINGS mutations_sync = 1';
+    await test.warehouse.execute({
+      name: 'test.await',
+      sql: `ALTER TABLE ${events} MATERIALIZE PROJECTION by_country ${settings}`,
+    });
+    await expect(test.warehouse.query(aggregates(1), {})).resolves.toEqual(aggregatesBefore);
   });
 
   it('says that a store is not there, so that the caller can wait for it', async () => {
