@@ -56,9 +56,11 @@ describe('the event and its table', () => {
     expect(kept).toEqual(['app_id', 'event_name']);
   });
 
-  it('have the same types in the inbox, where the rows are read', () => {
+  it('have the same types in the inbox, where what is inserted is read', () => {
     expect(modifiedIn('events').size).toBeGreaterThan(10);
-    expect(modifiedIn('events_inbox')).toEqual(modifiedIn('events'));
+    const types = columnsOf(ddl);
+    const changed = [...modifiedIn('events')].filter(([name, type]) => types.get(name) !== type);
+    expect([...modifiedIn('events_inbox')]).toEqual(changed);
   });
 
   it('know no absent value but the empty one', () => {
