@@ -187,6 +187,24 @@ describe('groups begin', () => {
     expect(beganAt).toHaveLength(4);
   });
 
+  it('further apart while batches come, whose senders wait for no single event', async () => {
+    const writer = openWriter({ eventLog, clock });
+    const batch = someLines(Array.from({ length: 10 }, (_, index) => `${index}`));
+    for (let count = 0; count < 5; count += 1)
+      await Promise.all(Array.from({ length: 20 }, () => writer.append(batch, [])));
+    for (const gap of gaps().slice(1)) expect(gap).toBeGreaterThan(5);
+    expect(beganAt).toHaveLength(5);
+  });
+
+  it('without a wait once a group is large, however much comes', async () => {
+    const writer = openWriter({ eventLog, clock });
+    const batch = someLines(Array.from({ length: 50 }, (_, index) => `${index}`));
+    for (let count = 0; count < 30; count += 1)
+      await Promise.all(Array.from({ length: 30 }, () => writer.append(batch, [])));
+    // Of a busy machine some may be late.
+    expect(gaps().sort((a, b) => a - b)[5]).toBeLessThan(4.5);
+  });
+
   it('at once while little comes', async () => {
     const writer = openWriter({ eventLog, clock });
     const lines = someLines(['1']);
