@@ -158,7 +158,8 @@ describe('migrateWarehouse', () => {
       await test.warehouse.query(aggregates(1), {}),
     ];
     expect(aggregatesBefore).toHaveLength(12);
-    await expect(migrateWarehouse(location)).resolves.toContain('0011_plain_strings');
+    // As roles do that start together.
+    await Promise.all(Array.from({ length: 4 }, () => migrateWarehouse(location)));
     await expect(test.warehouse.query(rows, {})).resolves.toEqual(rowsBefore);
     await expect(test.warehouse.query(aggregates(0), {})).resolves.toEqual(aggregatesBefore);
     const settings = 'SETTINGS mutations_sync = 1';
