@@ -60,8 +60,10 @@ export function describeCacheContract(name: string, open: () => Promise<Cache>):
 
     it('states when a refused taker may come back, and keeps its word', async () => {
       const bucket = { capacity: 1, refillPerSecond: 20, cost: 1 };
-      expect(await cache.takeTokens(key, bucket)).toEqual({ allowed: true, available: 0, retryAfterMs: 0 });
-      const refused = await cache.takeTokens(key, bucket);
+      // Asked at once: between two answers of a busy machine the bucket may fill again.
+      const taking = () => cache.takeTokens(key, bucket);
+      const [taken, refused] = await Promise.all([taking(), taking()]);
+      expect(taken).toEqual({ allowed: true, available: 0, retryAfterMs: 0 });
       expect(refused.allowed).toBe(false);
       expect(refused.retryAfterMs).toBeGreaterThan(0);
       expect(refused.retryAfterMs).toBeLessThanOrEqual(50);
