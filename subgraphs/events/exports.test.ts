@@ -231,10 +231,8 @@ describe('exportReport', () => {
         chunks += 1;
         yield Buffer.from('{"half":"a line');
         // It may have been stopped before this is reached, as a request of the client's would notice too.
-        await new Promise((_resolve, reject) => {
-          if (signal?.aborted) reject(new Error('stopped'));
-          signal?.addEventListener('abort', () => reject(new Error('stopped')));
-        });
+        signal?.throwIfAborted();
+        await new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(new Error('stopped'))));
       } as WarehouseStreams['read'],
     });
     await subgraph.dispose();

@@ -1,3 +1,4 @@
+// Over 400 lines: a report is held against the same world throughout, which takes a second to store.
 import { startTestWarehouse, type TestWarehouse } from '@tributary/platform/warehouse/test-warehouse.testing';
 import {
   baseMetricsOf,
@@ -19,7 +20,6 @@ import type { ReportRequest } from './domain/report-plan.ts';
 import { createEventsSubgraph } from './index.ts';
 import { type Fact, makeWorld, type World, worldApps, worldCampaigns } from './report-world.testing.ts';
 
-/** One file over 400 lines: a report is held against the same world throughout, which takes a second to store. */
 const now = Date.parse('2026-11-24T12:07:30.000Z');
 const fromMs = Date.parse('2026-11-20T03:07:00.000Z');
 const toMs = Date.parse('2026-11-24T10:20:30.000Z');

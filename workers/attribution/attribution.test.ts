@@ -1,3 +1,4 @@
+// Over 400 lines: all tests share one warehouse, which takes a second to start.
 import type { LiveBus } from '@tributary/platform/live-bus';
 import { createMemoryLiveBus } from '@tributary/platform/live-bus/memory';
 import { createLogger } from '@tributary/platform/logger';

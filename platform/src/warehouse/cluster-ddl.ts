@@ -80,7 +80,7 @@ function clusterAlter(sql: string, table: string, { onCluster }: Context): reado
 
 function clusterTable(sql: string, table: string, context: Context): readonly string[] {
   const { onCluster, cluster, database } = context;
-  if (/ENGINE\s*=\s*Null\b/i.test(sql)) {
+  if (rowlessTables.has(table)) {
     // Columns of the rows behind it.
     return [
       sql
